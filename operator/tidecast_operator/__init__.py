@@ -1,0 +1,3 @@
+"""
+Kubernetes and Prometheus in, custom resources out. Never needs torch.
+"""
