@@ -1,0 +1,46 @@
+"""
+Settings of the predictor, grouped by subject. Read from flags in `cli` alone, passed as arguments everywhere else.
+"""
+
+from dataclasses import dataclass
+
+DAY_SECONDS = 86_400
+WEEK_SECONDS = 7 * DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """
+    How a training in the background goes about it.
+
+    Attributes:
+        minimum_history_seconds: With less history no training starts.
+        window_steps: How many steps a forecast looks back.
+        horizon_steps: How many steps a forecast looks ahead.
+        seconds: Wall time a training may take, from start to checkpoint.
+        threads: CPU threads it may use; None means all but leaves the scheduler's preference to inference.
+        seed: Of everything random. The same history, seed and settings give the same model, unless `seconds` cut
+            the training short.
+        updates: How many optimiser steps are taken when `seconds` allow it.
+        rows: How many (sample, service) pairs one optimiser step looks at.
+        services: With more services than this, a connected part of the graph of this size is trained on. The model
+            holds nothing about single services, so it forecasts all of them.
+
+    Raises:
+        ValueError: If a number is not positive.
+    """
+
+    minimum_history_seconds: int = 7200
+    window_steps: int = 60
+    horizon_steps: int = 30
+    seconds: float = 120.0
+    threads: int | None = None
+    seed: int = 0
+    updates: int = 500
+    rows: int = 512
+    services: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("window_steps", "horizon_steps", "seconds", "updates", "rows", "services"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
