@@ -1,0 +1,3 @@
+"""
+Which workloads there are, which of them a label means, and who calls whom.
+"""
