@@ -1,0 +1,176 @@
+"""
+One day of history: its services, their values and the last graph seen, in a folder or in memory.
+
+The values are a memory-mapped array of raw float32, so that a day of many services costs address space, not memory.
+Everything else is JSON or npz, written beside and renamed into place.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_contract.features import FEATURES
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
+
+FORMAT = 1
+_VALUES, _SERVICES, _STATE = "values.f32", "services.json", "state.npz"
+
+
+class DayDamaged(Exception):
+    """A day's folder does not hold what it says; the text says what is wrong."""
+
+
+@dataclass(slots=True)
+class Day:
+    """
+    The steps of one day.
+
+    Attributes:
+        directory: Its folder; None keeps it in memory.
+        start_time: The time of row 0, unix seconds.
+        step_seconds: The time between two rows.
+        values: float32 of shape (rows, capacity, F), NaN where nothing was measured.
+        columns: The column of each service.
+        first_row: The first row that was written; -1 before.
+        last_row: The last one.
+        calls: The last graph seen, as columns, int64 of shape (2, E).
+        rates: Its rates, float32 of shape (E,).
+    """
+
+    directory: Path | None
+    start_time: int
+    step_seconds: int
+    values: NDArray[np.float32]
+    columns: dict[ServiceId, int] = field(default_factory=dict)
+    first_row: int = -1
+    last_row: int = -1
+    calls: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 0), np.int64))
+    rates: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @classmethod
+    def create(cls, directory: Path | None, start_time: int, step_seconds: int, rows: int, services: int) -> Self:
+        """An empty day with room for some more than *services*."""
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        return cls(directory, start_time, step_seconds, _allocate(directory, rows, services))
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """
+        The day kept in *directory*.
+
+        Raises:
+            DayDamaged: If a file is missing, unreadable or does not fit the others.
+        """
+        try:
+            services = [ServiceId.parse(text) for text in json.loads((directory / _SERVICES).read_text())]
+            with np.load(directory / _STATE, allow_pickle=False) as state:
+                numbers, calls, rates = state["numbers"], state["calls"], state["rates"]
+            found, start_time, step_seconds, rows, first_row, last_row = (int(number) for number in numbers)
+            if found != FORMAT:
+                raise DayDamaged(f"its format is {found}, not {FORMAT}")
+            flat = np.memmap(directory / _VALUES, dtype=np.float32, mode="r+")
+            values = flat.reshape(rows, -1, len(FEATURES))
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise DayDamaged(str(error)) from error
+        if len(services) > values.shape[1] or (calls.size and calls.max() >= len(services)):
+            raise DayDamaged(f"{len(services)} services do not fit values of shape {values.shape}")
+        columns = {service: column for column, service in enumerate(services)}
+        return cls(directory, start_time, step_seconds, values, columns, first_row, last_row, calls, rates)
+
+    @property
+    def first_time(self) -> int:
+        """The time of the first row that was written, unix seconds."""
+        return self.start_time + self.first_row * self.step_seconds
+
+    @property
+    def last_time(self) -> int:
+        """The time of the last row that was written, unix seconds."""
+        return self.start_time + self.last_row * self.step_seconds
+
+    def write(self, rows: slice, snapshot: Snapshot, steps: slice) -> None:
+        """Put *steps* of *snapshot* into *rows*; its graph becomes the day's unless later rows are held."""
+        columns = self._columns_of(snapshot.services)
+        self.values[rows, columns] = snapshot.values[steps]
+        if rows.stop - 1 >= self.last_row:
+            self.calls, self.rates = columns[snapshot.calls], snapshot.rates.copy()
+        self.first_row = rows.start if self.first_row < 0 else min(self.first_row, rows.start)
+        self.last_row = max(self.last_row, rows.stop - 1)
+        self._save_state()
+
+    def read_into(
+        self,
+        target: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        services: Sequence[ServiceId],
+    ) -> None:
+        """Copy *rows* to *positions* of *target* (len, N, F); what is not held stays as it is."""
+        found = np.fromiter((self.columns.get(service, -1) for service in services), np.int64, len(services))
+        present = np.flatnonzero(found >= 0)
+        target[np.ix_(positions, present)] = self.values[np.ix_(rows, found[present])]
+
+    def graph_of(self, services: Sequence[ServiceId]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The last graph seen among *services*, as positions in *services*."""
+        position = np.full(len(self.columns), -1, dtype=np.int64)
+        for index, service in enumerate(services):
+            if service in self.columns:
+                position[self.columns[service]] = index
+        calls = position[self.calls]
+        kept = (calls >= 0).all(axis=0)
+        return calls[:, kept], self.rates[kept]
+
+    def remove(self) -> None:
+        """Forget this day for good."""
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _columns_of(self, services: Sequence[ServiceId]) -> NDArray[np.int64]:
+        unknown = [service for service in services if service not in self.columns]
+        if unknown:
+            needed = len(self.columns) + len(unknown)
+            if needed > self.values.shape[1]:
+                self.values = _allocate(self.directory, self.values.shape[0], needed, older=self.values)
+            for service in unknown:
+                self.columns[service] = len(self.columns)
+            self._save_services()
+        return np.fromiter((self.columns[service] for service in services), np.int64, len(services))
+
+    def _save_services(self) -> None:
+        if self.directory is not None:
+            beside = self.directory / f"{_SERVICES}.new"
+            beside.write_text(json.dumps([str(service) for service in self.columns]))
+            beside.replace(self.directory / _SERVICES)
+
+    def _save_state(self) -> None:
+        if self.directory is None:
+            return
+        numbers = [FORMAT, self.start_time, self.step_seconds, len(self.values), self.first_row, self.last_row]
+        beside = self.directory / f"{_STATE}.new"
+        with beside.open("wb") as file:
+            np.savez(file, numbers=np.array(numbers, np.int64), calls=self.calls, rates=self.rates)
+        beside.replace(self.directory / _STATE)
+
+
+def _allocate(
+    directory: Path | None, rows: int, services: int, *, older: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Values with room for some more than *services*: *older* ones first, else NaN. In *directory* they replace it."""
+    shape = (rows, services + services // 8 + 8, len(FEATURES))
+    beside = None if directory is None else directory / f"{_VALUES}.new"
+    values = np.empty(shape, np.float32) if beside is None else np.memmap(beside, np.float32, mode="w+", shape=shape)
+    held = 0 if older is None else older.shape[1]
+    values[:, held:] = np.nan
+    if older is not None:
+        values[:, :held] = older
+    if beside is not None and directory is not None:
+        beside.replace(directory / _VALUES)  # the map follows its file
+    return values

@@ -1,0 +1,126 @@
+"""
+The history that the predictor keeps: what it holds, forgets, and finds again after a restart.
+"""
+
+import numpy as np
+import pytest
+
+from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
+from tidecast_contract.features import FEATURES
+from tidecast_contract.services import ServiceId
+from tidecast_contract.status import HistoryStatus
+from tidecast_predictor.history import History
+
+DAY = 86_400
+PAYMENT = ServiceId("shop", "Deployment", "payment")
+
+
+@pytest.fixture(params=["memory", "disk"])
+def directory(request, tmp_path):
+    return tmp_path / "history" if request.param == "disk" else None
+
+
+def filled(value, steps=3, services=(FRONTEND, CHECKOUT)):
+    return np.full((steps, len(services), len(FEATURES)), value, dtype=np.float32)
+
+
+def test_an_empty_history_says_so(directory):
+    history = History(directory, limit_seconds=DAY)
+    assert history.status() == HistoryStatus()
+    assert history.read(0, MIDDAY) is None
+    assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY]))).all()
+
+
+def test_what_was_appended_is_read_back(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot(values=np.arange(42, dtype=np.float32).reshape(3, 2, 7)))
+    read = history.read(MIDDAY - 60, MIDDAY)
+    assert history.status() == HistoryStatus(60, MIDDAY - 120, MIDDAY, 2)
+    assert np.array_equal(read.values, np.arange(14, 42, dtype=np.float32).reshape(2, 2, 7))
+    assert (read.services, read.calls.tolist(), read.rates.tolist()) == ((FRONTEND, CHECKOUT), [[0], [1]], [2.0])
+
+
+def test_steps_held_already_are_overwritten(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot(values=filled(1)))
+    history.append(snapshot(values=filled(2), end_time=MIDDAY + 60))
+    values = history.read(0, MIDDAY + 60).values
+    assert values[:, 0, 0].tolist() == [1, 2, 2, 2]
+
+
+def test_a_gap_stays_missing(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot())
+    history.append(snapshot(end_time=MIDDAY + 360))
+    measured = np.isfinite(history.read(0, MIDDAY + 360).values[:, 0, 0])
+    assert measured.tolist() == [True] * 3 + [False] * 3 + [True] * 3
+
+
+def test_a_service_that_comes_later_is_missing_before(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot(values=filled(1)))
+    many = tuple(ServiceId("shop", "Deployment", f"s{index}") for index in range(40))
+    history.append(snapshot(end_time=MIDDAY + 180, services=(*many, PAYMENT), values=filled(3, services=range(41))))
+    values = history.values_at([PAYMENT, FRONTEND], np.array([MIDDAY, MIDDAY + 60]))[:, :, 0]
+    assert np.array_equal(values, [[np.nan, 1], [3, np.nan]], equal_nan=True)
+
+
+def test_calls_follow_their_services_into_another_order(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot())
+    read = history.read(0, MIDDAY, services=(PAYMENT, CHECKOUT, FRONTEND))
+    assert (read.calls.tolist(), read.rates.tolist()) == ([[2], [1]], [2.0])
+
+
+def test_the_latest_graph_counts(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot(end_time=MIDDAY + 600, calls=np.array([[1], [0]])))
+    history.append(snapshot())
+    assert history.read(0, MIDDAY + 600).calls.tolist() == [[1], [0]]
+
+
+def test_steps_across_midnight_are_one_history(directory):
+    midnight = MIDDAY + DAY // 2
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot(end_time=midnight + 60, values=np.arange(56, dtype=np.float32).reshape(4, 2, 7)))
+    assert history.read(0, midnight + 60).values[:, 0, 0].tolist() == [0, 14, 28, 42]
+
+
+def test_what_is_older_than_the_limit_is_forgotten(directory):
+    history = History(directory, limit_seconds=DAY)
+    for day in range(4):
+        history.append(snapshot(end_time=MIDDAY + day * DAY))
+    assert history.status().start_time >= MIDDAY + 2 * DAY
+    assert history.read(0, MIDDAY + DAY) is None
+    assert directory is None or len(list(directory.iterdir())) == 2
+
+
+def test_another_step_starts_the_history_anew(directory, caplog):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot())
+    history.append(snapshot(step_seconds=30))
+    assert history.status() == HistoryStatus(30, MIDDAY - 60, MIDDAY, 2)
+    assert "starts anew" in caplog.text
+
+
+def test_a_time_between_two_steps_is_not_held(directory):
+    history = History(directory, limit_seconds=DAY)
+    history.append(snapshot())
+    assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY - 30]))).all()
+
+
+def test_it_survives_a_restart(tmp_path):
+    History(tmp_path, limit_seconds=DAY).append(snapshot(end_time=MIDDAY - DAY, values=filled(1)))
+    History(tmp_path, limit_seconds=DAY).append(snapshot(values=filled(2)))
+    again = History(tmp_path, limit_seconds=DAY)
+    assert again.values_at([CHECKOUT], np.array([MIDDAY - DAY, MIDDAY]))[:, 0, 0].tolist() == [1, 2]
+    assert again.read(0, MIDDAY).calls.tolist() == [[0], [1]]
+
+
+def test_a_damaged_day_is_left_out(tmp_path, caplog):
+    history = History(tmp_path, limit_seconds=DAY)
+    history.append(snapshot(end_time=MIDDAY - DAY))
+    history.append(snapshot())
+    min(tmp_path.iterdir()).joinpath("state.npz").write_bytes(b"no zip")
+    assert History(tmp_path, limit_seconds=DAY).status().start_time == MIDDAY - 120
+    assert "is left out" in caplog.text
