@@ -1,0 +1,243 @@
+"""
+A Kubernetes control plane without nodes: etcd, kube-apiserver and kube-controller-manager.
+
+Pods stay Pending; everything up to them is real: deployments, replica sets, garbage collection, service accounts,
+namespaces and the whole loop of the HorizontalPodAutoscaler. Tried with Kubernetes 1.20 and made for newer ones.
+"""
+
+import json
+import re
+import secrets
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from tidecast_simulator.testbed import binaries
+from tidecast_simulator.testbed.process import Process, free_port
+
+# The name since Kubernetes 1.28 and the one before.
+_CONTROLLERS = {
+    "clusterrole-aggregation-controller": "clusterrole-aggregation",
+    "daemonset-controller": "daemonset",
+    "deployment-controller": "deployment",
+    "endpoints-controller": "endpoint",
+    "endpointslice-controller": "endpointslice",
+    "garbage-collector-controller": "garbagecollector",
+    "horizontal-pod-autoscaler-controller": "horizontalpodautoscaling",
+    "namespace-controller": "namespace",
+    "replicaset-controller": "replicaset",
+    "serviceaccount-controller": "serviceaccount",
+    "serviceaccount-token-controller": "serviceaccount-token",
+    "statefulset-controller": "statefulset",
+}
+
+
+class CommandFailed(Exception):
+    """A kubectl command failed; the text is what it said."""
+
+
+class ControlPlane:
+    """
+    A running control plane; use it as a context manager, or call `stop`.
+
+    Attributes:
+        directory: Where its state, certificates and logs are.
+        url: Of the API server.
+        token: A bearer token of the group system:masters.
+        kubeconfig: A file for kubectl and the client libraries, with that token.
+        ca_file: The certificate authority of the API server.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.resolve()
+        self.kubeconfig = self.directory / "kubeconfig"
+        self.ca_file = self.directory / "certificates" / "apiserver.crt"
+        self.token = secrets.token_hex(16)
+        self._api_port = free_port()
+        self._etcd_port = free_port()
+        self.url = f"https://127.0.0.1:{self._api_port}"
+        self._etcd: Process | None = None
+        self._api_server: Process | None = None
+        self._controllers: Process | None = None
+
+    @classmethod
+    def start(cls, directory: Path, *, controllers: bool = True) -> Self:
+        """
+        Start everything and wait until it answers, about 10 s.
+
+        Args:
+            directory: For its files; made when it does not exist.
+            controllers: Whether a kube-controller-manager runs too.
+
+        Raises:
+            MissingProgram: If a program is not on this machine.
+            NotReady: If one does not start.
+        """
+        plane = cls(directory)
+        try:
+            plane._prepare()
+            plane._start_etcd()
+            plane.start_api_server()
+            if controllers:
+                plane._start_controllers()
+        except BaseException:
+            plane.stop()
+            raise
+        return plane
+
+    def stop(self) -> None:
+        """End everything; the files stay."""
+        for process in (self._controllers, self._api_server):
+            if process is not None:
+                process.stop(timeout_seconds=5)
+        if self._etcd is not None:
+            self._etcd.kill()  # nobody reads its files any more
+
+    def start_api_server(self) -> None:
+        """Start the API server again, on the port and with the state that it had; returns when it is ready."""
+        certificates = self.directory / "certificates"
+        key = self.directory / "service-account.key"
+        self._api_server = Process.start(
+            [
+                binaries.find("kube-apiserver"),
+                f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+                f"--secure-port={self._api_port}",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",  # an endpoint may not be a loopback address
+                f"--cert-dir={certificates}",
+                f"--service-account-key-file={key}",
+                f"--service-account-signing-key-file={key}",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--token-auth-file={self.directory / 'tokens.csv'}",
+                "--authorization-mode=RBAC",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                "--profiling=false",
+            ],
+            log=self.directory / "kube-apiserver.log",
+        )
+        self._api_server.wait_until(self.is_ready, timeout_seconds=120)
+
+    def stop_api_server(self) -> None:
+        """End the API server alone: its clients see refused connections until `start_api_server`."""
+        if self._api_server is not None:
+            # Without clients that watch it ends at once; with them it waits for a minute.
+            self._api_server.stop(timeout_seconds=2)
+
+    def restart_api_server(self) -> None:
+        """End the API server and start it again on the same port with the same state, as an upgrade does."""
+        self.stop_api_server()
+        self.start_api_server()
+
+    def is_ready(self) -> bool:
+        """Whether the API server says that it is ready."""
+        return self._says_ok(f"{self.url}/readyz")
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = 60) -> str:
+        """
+        What kubectl prints, as an administrator of this control plane.
+
+        Raises:
+            CommandFailed: With what it said, if it failed or took longer than *timeout_seconds*.
+        """
+        command = [str(binaries.find("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+        try:
+            done = subprocess.run(
+                command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout_seconds
+            )
+        except subprocess.TimeoutExpired:
+            raise CommandFailed(f"kubectl {' '.join(arguments)}: no end after {timeout_seconds:g} s") from None
+        if done.returncode:
+            raise CommandFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [binaries.find("openssl"), "genrsa", "-out", self.directory / "service-account.key", "2048"],
+            check=True,
+            capture_output=True,
+        )
+        (self.directory / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
+        cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "testbed", "cluster": cluster}],
+            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "admin"}}],
+            "current-context": "testbed",
+        }
+        self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML too
+        self.kubeconfig.chmod(0o600)
+
+    def _start_etcd(self) -> None:
+        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
+        self._etcd = Process.start(
+            [
+                binaries.find("etcd"),
+                f"--data-dir={self.directory / 'etcd'}",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+            ],
+            log=self.directory / "etcd.log",
+        )
+        self._etcd.wait_until(lambda: self._says_ok(f"{client}/health"))
+
+    def _start_controllers(self) -> None:
+        program = binaries.find("kube-controller-manager")
+        flags = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+        known = set(re.findall(r"[\w-]+", "".join(re.findall(r"All controllers: (.*)", flags))))
+        names = [name for pair in _CONTROLLERS.items() for name in pair if name in known]
+        port = free_port()
+        insecure_port = ["--port=0"] if " --port int" in flags else []  # until Kubernetes 1.23; else it takes 10252
+        self._controllers = Process.start(
+            [
+                program,
+                f"--kubeconfig={self.kubeconfig}",
+                f"--controllers={','.join(names)}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={port}",
+                *insecure_port,
+                f"--cert-dir={self.directory / 'controller-certificates'}",
+                f"--service-account-private-key-file={self.directory / 'service-account.key'}",
+                f"--root-ca-file={self.ca_file}",
+                "--leader-elect=false",
+                "--horizontal-pod-autoscaler-sync-period=5s",
+                "--kube-api-qps=200",
+                "--kube-api-burst=400",
+            ],
+            log=self.directory / "kube-controller-manager.log",
+        )
+        self._controllers.wait_until(self._controllers_work)
+
+    def _controllers_work(self) -> bool:
+        """Pods can be made as soon as the namespace has its service account, which a controller makes."""
+        try:
+            self.kubectl("get", "serviceaccount", "default", "--namespace=default")
+        except CommandFailed:
+            return False
+        return True
+
+    def _says_ok(self, url: str) -> bool:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        try:
+            return requests.get(url, headers=headers, verify=str(self.ca_file), timeout=5).ok
+        except (OSError, requests.RequestException):  # OSError: the certificate is not written yet
+            return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
