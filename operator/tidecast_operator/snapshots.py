@@ -1,14 +1,30 @@
 """
 Observations and the workloads of the cluster become a Snapshot: the ONE builder, for serving and for training.
 
-Pure; knows neither Prometheus nor the API server.
+A service is a node if it calls, is called, or received requests. Processor and memory alone make no node: a workload
+that nobody was seen to call has no traffic to forecast.
+
+Pure; knows neither Prometheus nor the API server. Shapes: `T` steps, `S` series, `N` services, `F` features.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_contract.features import ERRORS, FEATURES, REQUESTS, Feature, index_of
+from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
+from tidecast_operator.discovery.graph import ServiceGraph, discover
+from tidecast_operator.discovery.identity import Identity
 from tidecast_operator.discovery.workloads import WorkloadIndex
-from tidecast_operator.telemetry.observations import Observations
+from tidecast_operator.telemetry.observations import Observations, PeerSeries, Traffic
+
+_Array = NDArray[np.float64]
+
+_FADED = 1e-4
+"""Requests per second below which the mean of a call that is no longer seen is forgotten: one in three hours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +35,7 @@ class Built:
     Attributes:
         snapshot: The window of measurements over the service graph.
         unattributed_requests_per_second: The rate of calls with a side that no workload could be found for.
-        sources: The sources whose calls or measurements are in it, the most trusted first.
+        sources: The sources that had something to say, the most trusted first.
     """
 
     snapshot: Snapshot
@@ -34,13 +50,188 @@ def build(observations: Observations, workloads: WorkloadIndex, *, noise_floor: 
     Args:
         observations: What was measured.
         workloads: The workloads that peers are resolved to.
-        noise_floor: Calls per second that a call must exceed to be part of the graph.
+        noise_floor: Requests per second that a call must exceed to be part of the graph.
     """
-    raise NotImplementedError
+    identity = Identity(workloads)
+    graph = discover([traffic.calls for traffic in observations.traffic], identity, noise_floor=noise_floor)
+    services = _services(graph, observations.traffic, identity)
+    nodes = _Nodes(services, identity)
+    return Built(
+        snapshot=Snapshot(
+            end_time=observations.end_time,
+            step_seconds=observations.step_seconds,
+            services=services,
+            values=_values(observations, nodes),
+            calls=nodes.calls(graph),
+            rates=np.array(list(graph.rates.values()), dtype=np.float32),
+        ),
+        unattributed_requests_per_second=graph.unattributed_requests_per_second,
+        sources=tuple(each.source for each in observations.traffic if each.calls.callers or each.requests.peers),
+    )
+
+
+class _Nodes:
+    """
+    Where each service stands, and which series are whose.
+    """
+
+    def __init__(self, services: Sequence[ServiceId], identity: Identity) -> None:
+        self.count = len(services)
+        self._place = {service: place for place, service in enumerate(services)}
+        self._identity = identity
+
+    def calls(self, graph: ServiceGraph) -> NDArray[np.int64]:
+        """The calls of the graph, (2, E)."""
+        pairs = [(self._place[caller], self._place[callee]) for caller, callee in graph.rates]
+        return np.ascontiguousarray(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+
+    def total(self, series: PeerSeries) -> _Array:
+        """The sum of the series of each service, (T, N); NaN where none was measured."""
+        places = [self._place.get(self._identity.of(peer).service, -1) for peer in series.peers]
+        place = np.array(places, dtype=np.int64)
+        values, place = series.values[:, place >= 0], place[place >= 0]
+        measured = np.isfinite(values)
+        total = np.zeros((self.count, len(values)))
+        seen = np.zeros((self.count, len(values)), dtype=np.int64)
+        np.add.at(total, place, np.where(measured, values, 0).T)
+        np.add.at(seen, place, measured.T)
+        return np.where(seen > 0, total, np.nan).T
+
+
+def _services(graph: ServiceGraph, traffic: Sequence[Traffic], identity: Identity) -> tuple[ServiceId, ...]:
+    found = set(graph.services)
+    for each in traffic:
+        measured = np.isfinite(each.requests.values).sum(axis=0).tolist()
+        owners = (peer for peer, points in zip(each.requests.peers, measured, strict=True) if points)
+        # A peer outside the cluster whom nobody here calls is not part of the graph.
+        found |= {service for service in (identity.of(peer).service for peer in owners) if not service.is_external}
+    return tuple(sorted(found))
+
+
+def _values(observations: Observations, nodes: _Nodes) -> NDArray[np.float32]:
+    values = np.full((observations.steps, nodes.count, len(FEATURES)), np.nan)
+    for traffic in observations.traffic:
+        for feature, measured in _measures(traffic, nodes).items():
+            own = values[:, :, index_of(feature)]
+            # A source speaks for a service only where a more trusted one says nothing at all, lest the two alternate.
+            silent = ~np.isfinite(own).any(axis=0)
+            own[:, silent] = measured[:, silent]
+    for feature, series in observations.resources.items():
+        values[:, :, index_of(feature)] = nodes.total(series)
+    return values.astype(np.float32)
+
+
+def _measures(traffic: Traffic, nodes: _Nodes) -> dict[Feature, _Array]:
+    requests = nodes.total(traffic.requests)
+    return {
+        REQUESTS: requests,
+        ERRORS: _error_ratio(nodes.total(traffic.errors), requests),
+        **{
+            feature: np.where(requests == 0, np.nan, _mean(series, traffic.requests, nodes))
+            for feature, series in traffic.latencies.items()
+        },
+    }
+
+
+def _error_ratio(errors: _Array, requests: _Array) -> _Array:
+    # A proxy makes the series of failures at the first failure: no series beside requests means that none failed.
+    failed = np.where(np.isnan(errors), 0, errors)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(requests > 0, np.minimum(failed / requests, 1), np.nan)
+
+
+def _mean(latency: PeerSeries, requests: PeerSeries, nodes: _Nodes) -> _Array:
+    """The latency of each service, (T, N): of several series the mean, weighted by their requests."""
+    columns = {peer: column for column, peer in enumerate(requests.peers)}
+    column = np.array([columns.get(peer, -1) for peer in latency.peers], dtype=np.int64)
+    weights = (
+        np.where(column >= 0, requests.values[:, column], np.nan) if columns else np.full(latency.values.shape, np.nan)
+    )
+    weights = np.where(np.isfinite(latency.values), np.where(np.isfinite(weights), weights, 1), np.nan)
+    weighted = nodes.total(PeerSeries(latency.peers, latency.values * weights))
+    total = nodes.total(PeerSeries(latency.peers, weights))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, weighted / total, np.nan)
 
 
 def extend(window: Snapshot | None, new: Snapshot, *, steps: int) -> Snapshot:
     """
-    The last *steps* steps of *window* followed by *new*, over the services of both.
+    The last *steps* steps of *window* and *new* together, over the services of both.
+
+    Where both hold a step, *new* counts, except where it has no measurement. Steps between the two are NaN. The rate
+    of a call is the mean of both, weighted by the steps they bring. What stopped is forgotten: a call whose mean has
+    faded, or whose callee is a workload without any measurement left; and a service without calls and measurements.
+
+    Args:
+        window: What was known; None for nothing. One with another step_seconds counts as nothing.
+        new: What was measured since.
+        steps: How many to keep.
     """
-    raise NotImplementedError
+    old = new if window is None or window.step_seconds != new.step_seconds else window
+    services = tuple(dict.fromkeys((*old.services, *new.services)))
+    place = {service: index for index, service in enumerate(services)}
+    parts = [
+        _Part(each, np.array([place[service] for service in each.services], dtype=np.int64)) for each in (old, new)
+    ]
+    end_time = max(old.end_time, new.end_time)
+    start_time = max(end_time - (steps - 1) * new.step_seconds, min(old.start_time, new.start_time))
+    times = np.arange(start_time, end_time + 1, new.step_seconds, dtype=np.int64)
+    values = np.full((len(times), len(services), len(FEATURES)), np.nan, dtype=np.float32)
+    for part in parts:
+        part.write(values, start_time)
+    measured = np.isfinite(values).sum(axis=(0, 2)) > 0
+    fresh = int(np.isin(times, new.times).sum())
+    share = fresh / (fresh + int(np.isin(times, np.setdiff1d(old.times, new.times)).sum()))
+    lasting = measured | np.array([service.is_external for service in services], dtype=bool)
+    calls, rates = _mean_calls(*parts, share=share, lasting=lasting)
+    return _without_forgotten(Snapshot(end_time, new.step_seconds, services, values, calls, rates), measured)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """
+    A snapshot, and where its services stand among those of both.
+    """
+
+    snapshot: Snapshot
+    places: NDArray[np.int64]
+
+    @property
+    def calls(self) -> NDArray[np.int64]:
+        """The calls between those places, (2, E)."""
+        return self.places[self.snapshot.calls]
+
+    def write(self, values: NDArray[np.float32], start_time: int) -> None:
+        """Puts what was measured into *values*, whose first step is *start_time*."""
+        rows = (self.snapshot.times - start_time) // self.snapshot.step_seconds
+        own = self.snapshot.values[rows >= 0]
+        where = np.ix_(rows[rows >= 0], self.places)
+        values[where] = np.where(np.isfinite(own), own, values[where])
+
+
+def _mean_calls(
+    old: _Part, new: _Part, *, share: float, lasting: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The calls of both, without those that are forgotten; *share* is the weight of the new rates."""
+    pairs = np.concatenate([old.calls, new.calls], axis=1)
+    weighted = np.concatenate([old.snapshot.rates * (1 - share), new.snapshot.rates * share])
+    keys, call = np.unique(pairs[0] * len(lasting) + pairs[1], return_inverse=True)
+    rates = np.bincount(call, weights=weighted, minlength=len(keys))
+    is_new = np.bincount(call[old.calls.shape[1] :], minlength=len(keys)) > 0
+    callers, callees = np.divmod(keys, max(1, len(lasting)))
+    kept = is_new | ((rates >= _FADED) & lasting[callees])
+    return np.stack([callers, callees])[:, kept], rates[kept].astype(np.float32)
+
+
+def _without_forgotten(snapshot: Snapshot, measured: NDArray[np.bool_]) -> Snapshot:
+    kept = measured.copy()
+    kept[snapshot.calls.ravel()] = True
+    if kept.all():
+        return snapshot
+    places = np.cumsum(kept) - 1
+    return replace(
+        snapshot,
+        services=tuple(service for service, is_kept in zip(snapshot.services, kept.tolist(), strict=True) if is_kept),
+        values=snapshot.values[:, kept],
+        calls=places[snapshot.calls],
+    )

@@ -7,9 +7,13 @@ travel to another thread.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from tidecast_contract.services import ServiceId
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 
@@ -80,16 +84,66 @@ class Workloads:
     The picture of the cluster, kept by events; `index` freezes it.
     """
 
+    def __init__(self) -> None:
+        self._workloads: dict[ServiceId, Workload] = {}
+        self._services: dict[tuple[str, str], KubernetesService] = {}
+        self._namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._index: WorkloadIndex | None = None
+
     def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
         """
-        Takes in one watch event of a Namespace, Deployment, StatefulSet, DaemonSet or Service.
+        Takes in one watch event of a Namespace, Deployment, StatefulSet, DaemonSet or Service; others are ignored.
 
         Args:
             event_type: `ADDED`, `MODIFIED`, `DELETED`, or None for an object of the first listing.
             body: The object.
         """
-        raise NotImplementedError
+        kind = body.get("kind")
+        if kind == "Namespace":
+            name = body["metadata"]["name"]
+            self._keep(self._namespace_labels, name, dict(body["metadata"].get("labels") or {}), event_type)
+        elif kind == "Service":
+            service = _service(body)
+            self._keep(self._services, (service.namespace, service.name), service, event_type)
+        elif kind in WORKLOAD_KINDS:
+            workload = _workload(body)
+            self._keep(self._workloads, workload.service_id, workload, event_type)
 
     def index(self) -> WorkloadIndex:
         """The cluster as of the last event; the same object as long as nothing changed."""
-        raise NotImplementedError
+        if self._index is None:
+            self._index = WorkloadIndex(
+                workloads=MappingProxyType(dict(self._workloads)),
+                services=MappingProxyType(dict(self._services)),
+                namespace_labels=MappingProxyType(dict(self._namespace_labels)),
+            )
+        return self._index
+
+    def _keep(self, known: dict[_Key, _Value], key: _Key, value: _Value, event_type: str | None) -> None:
+        if event_type == "DELETED":
+            changed = known.pop(key, None) is not None
+        else:
+            changed = known.get(key) != value
+            known[key] = value
+        if changed:
+            self._index = None
+
+
+def _workload(body: Mapping[str, Any]) -> Workload:
+    metadata, status = body["metadata"], body.get("status") or {}
+    ready = status.get("numberReady" if body["kind"] == "DaemonSet" else "readyReplicas")
+    template = (body.get("spec") or {}).get("template") or {}
+    return Workload(
+        namespace=metadata["namespace"],
+        kind=body["kind"],
+        name=metadata["name"],
+        api_version=body.get("apiVersion", "apps/v1"),
+        uid=metadata.get("uid", ""),
+        pod_labels=dict((template.get("metadata") or {}).get("labels") or {}),
+        ready_replicas=int(ready or 0),
+    )
+
+
+def _service(body: Mapping[str, Any]) -> KubernetesService:
+    selector = (body.get("spec") or {}).get("selector") or {}
+    return KubernetesService(body["metadata"]["namespace"], body["metadata"]["name"], dict(selector))

@@ -1,31 +1,67 @@
 """
 Asks Prometheus for everything a snapshot is made of, with a number of queries that does not depend on the services.
+
+Only a first fill, whose answers would not fit into memory at once, takes more: each answer is bounded.
 """
 
-from tidecast_operator.telemetry.observations import Observations
-from tidecast_operator.telemetry.prometheus import Prometheus
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-AUTO = "Auto"
+import numpy as np
+
+from tidecast_contract.features import Feature
+from tidecast_operator.errors import NotEnoughData
+from tidecast_operator.telemetry.detection import Found, found, probe
+from tidecast_operator.telemetry.observations import Calls, Observations, PeerSeries, Traffic
+from tidecast_operator.telemetry.prometheus import Answer, Prometheus
+from tidecast_operator.telemetry.schema import PeerLabels, Query, ResourceSchema, TrafficSchema
+from tidecast_operator.telemetry.series import MAX_POINTS, Grid, Table, align, stack
+from tidecast_operator.telemetry.sources import AUTO, RESOURCES, named
+
+_THREADS = 4
+"""More at once would take from Prometheus what others need."""
+_FIRST_STEPS = 60
+"""How many steps are asked for while it is not known how many series answer."""
 
 
 class Collector:
     """
-    Collects observations from the sources that are there. Synchronous: call it in a thread.
+    Collects observations from the sources that are there. Synchronous: call it in a thread, one collection at a time.
     """
 
     def __init__(
         self, prometheus: Prometheus, sources: tuple[str, ...] = (AUTO,), *, max_samples: int = 500_000
     ) -> None:
-        raise NotImplementedError
-
-    def detect(self) -> tuple[str, ...]:
         """
-        The names of the sources that have data now, the most trusted first; empty when there is none.
+        Args:
+            prometheus: Who is asked.
+            sources: The names of the sources in order of trust; `AUTO` for all that have data.
+            max_samples: How many samples one answer may hold; 500,000 take about 100 MB while they are read.
+
+        Raises:
+            Misconfigured: If a name is no source's.
+        """
+        self._prometheus = prometheus
+        self._schemas = named(sources)
+        self._max_samples = max_samples
+        self._found: Found | None = None
+
+    def detect(self, *, at: float | None = None) -> tuple[str, ...]:
+        """
+        The names of the sources that have data, the most trusted first; empty when there is none.
+
+        `collect` asks those that were found last; call this now and then to notice a new one.
+
+        Args:
+            at: When to look, unix seconds; None for now.
 
         Raises:
             PrometheusUnavailable: If Prometheus cannot be asked.
         """
-        raise NotImplementedError
+        answer = self._prometheus.query(probe((*self._schemas, *RESOURCES)), at=at)
+        self._found = found(answer, self._schemas, RESOURCES)
+        return tuple(schema.name for schema in self._found.traffic)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
         """
@@ -34,5 +70,132 @@ class Collector:
         Raises:
             PrometheusUnavailable: If Prometheus cannot be asked.
             NotEnoughData: If no source of telemetry is there.
+            ValueError: If a time is not a multiple of step_seconds.
         """
-        raise NotImplementedError
+        grid = Grid(start_time, end_time, step_seconds)
+        if self._found is None or not self._found.traffic:
+            self.detect()
+        if self._found is None or not self._found.traffic:
+            probes = " nor ".join(schema.probe for schema in self._schemas)
+            raise NotEnoughData(
+                f"Prometheus at {self._prometheus.address} has no {probes} of the last minutes; check that it scrapes "
+                "the service mesh or the collector, and spec.telemetry.sources"
+            )
+        questions = _questions(self._found, grid)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            replies = dict(
+                zip(questions, pool.map(lambda each: self._ask(each, grid), questions.values()), strict=True)
+            )
+        return _observations(self._found, grid, replies)
+
+    def _ask(self, question: "_Question", grid: Grid) -> "_Reply":
+        if question.is_instant:
+            answer = self._prometheus.query(question.promql, at=grid.end_time)
+            return _Reply(align(answer.samples, Grid(grid.end_time, grid.end_time, grid.step_seconds)), (answer,))
+        answers, tables = [], []
+        part = grid.first(min(_FIRST_STEPS, MAX_POINTS))
+        while True:
+            answers.append(self._prometheus.query_range(question.promql, part))
+            tables.append(align(answers[-1].samples, part))
+            rest = grid.after(part)
+            if rest is None:
+                return _Reply(stack(tables).scaled(question.scale), tuple(answers))
+            series = max(1, len(tables[-1].labels))
+            part = rest.first(min(MAX_POINTS, max(1, self._max_samples // series)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """
+    One query of a collection: at every step, or at the last alone.
+    """
+
+    promql: str
+    scale: float = 1.0
+    is_instant: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reply:
+    """
+    The answers to one question, put together.
+    """
+
+    table: Table
+    answers: tuple[Answer, ...]
+
+
+_Key = tuple[str, str]
+"""The name of a source, and what was asked of it."""
+
+
+def _questions(sources: Found, grid: Grid) -> dict[_Key, _Question]:
+    questions = {}
+    for schema in sources.traffic:
+        seconds = sources.range_seconds(schema, grid.step_seconds)
+        # One rate over the whole time is all that a call needs.
+        whole = max(grid.steps * grid.step_seconds, seconds)
+        questions[schema.name, "calls"] = _Question(schema.calls.over(whole), is_instant=True)
+        for part, query in _measures(schema).items():
+            questions[schema.name, part] = _Question(query.over(seconds), query.scale)
+    if sources.resources is not None:
+        seconds = sources.range_seconds(sources.resources, grid.step_seconds)
+        for feature, query in sources.resources.queries.items():
+            questions[sources.resources.name, feature.name] = _Question(query.over(seconds), query.scale)
+    return questions
+
+
+def _measures(schema: TrafficSchema) -> dict[str, Query]:
+    latencies = {feature.name: query for feature, query in schema.latencies.items()}
+    return {"requests": schema.requests, "errors": schema.errors, **latencies}
+
+
+def _observations(sources: Found, grid: Grid, replies: Mapping[_Key, _Reply]) -> Observations:
+    answers = [answer for reply in replies.values() for answer in reply.answers]
+    return Observations(
+        end_time=grid.end_time,
+        step_seconds=grid.step_seconds,
+        steps=grid.steps,
+        traffic=tuple(_traffic(schema, replies) for schema in sources.traffic),
+        resources=_resources(sources.resources, replies),
+        queries=len(answers),
+        warnings=_once(warning for answer in answers for warning in answer.warnings),
+        infos=_once(info for answer in answers for info in answer.infos),
+        is_partial=any(answer.is_partial for answer in answers),
+    )
+
+
+def _traffic(schema: TrafficSchema, replies: Mapping[_Key, _Reply]) -> Traffic:
+    return Traffic(
+        source=schema.name,
+        calls=_calls(schema, replies[schema.name, "calls"].table),
+        requests=_series(replies[schema.name, "requests"].table, schema.owner),
+        errors=_series(replies[schema.name, "errors"].table, schema.owner),
+        latencies={
+            feature: _series(replies[schema.name, feature.name].table, schema.owner) for feature in schema.latencies
+        },
+    )
+
+
+def _resources(schema: ResourceSchema | None, replies: Mapping[_Key, _Reply]) -> dict[Feature, PeerSeries]:
+    if schema is None:
+        return {}
+    return {feature: _series(replies[schema.name, feature.name].table, schema.owner) for feature in schema.queries}
+
+
+def _calls(schema: TrafficSchema, table: Table) -> Calls:
+    rates = table.values[-1]
+    called = np.flatnonzero(np.isfinite(rates) & (rates > 0)).tolist()
+    return Calls(
+        callers=tuple(schema.caller.peer(table.labels[series]) for series in called),
+        callees=tuple(schema.callee.peer(table.labels[series]) for series in called),
+        rates=rates[called],
+    )
+
+
+def _series(table: Table, owner: PeerLabels) -> PeerSeries:
+    return PeerSeries(tuple(owner.peer(labels) for labels in table.labels), table.values)
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

@@ -102,6 +102,7 @@ class Observations:
         resources: CPU in cores, memory in bytes and ready replicas of the workloads; a feature may be missing.
         queries: How many requests to Prometheus it took.
         warnings: What Prometheus warned of, each text once.
+        infos: What Prometheus noted about the queries, each text once.
         is_partial: Whether Prometheus said that its answer may lack series.
     """
 
@@ -112,4 +113,5 @@ class Observations:
     resources: Mapping[Feature, PeerSeries]
     queries: int = 0
     warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
     is_partial: bool = False

@@ -1,0 +1,148 @@
+"""
+Many labels, one workload: which node of the service graph a peer is.
+
+A peer that no workload can be found for becomes a node of its own, kind `External`: its traffic is what drives the
+rest of the graph, so it is not dropped. Of the ways to name a workload the surest comes first: the workload's own
+name, the Service that was called, the name that a program reports about itself.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+
+from tidecast_contract.services import EXTERNAL, ServiceId
+from tidecast_operator.discovery.names import ANYWHERE, Names
+from tidecast_operator.discovery.workloads import Workload, WorkloadIndex
+from tidecast_operator.telemetry.observations import Peer
+
+UNKNOWN = "unknown"
+"""The node, one for each namespace, that stands for all peers nothing is known of."""
+ADDRESSES = "ip-addresses"
+"""The node, one for each namespace, that stands for all peers of which only an address is known."""
+
+# What Istio writes for traffic that it lets pass without knowing where to.
+_PASSING = ("PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster")
+# What a service graph writes for a caller that sends no spans, such as a browser.
+_VIRTUAL_CALLER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """
+    The node a peer was found to be.
+
+    Attributes:
+        service: The node.
+        is_certain: Whether it is known who that is: a workload, a host outside the cluster, somebody who sends no
+            telemetry by nature. If not, its requests count as unattributed.
+    """
+
+    service: ServiceId
+    is_certain: bool
+
+
+class Identity:
+    """
+    Finds the nodes of peers. It remembers them, so one serves many peers of the same moment.
+    """
+
+    def __init__(self, index: WorkloadIndex) -> None:
+        self._names = Names(index)
+        self._found: dict[tuple[Peer, str], Attribution] = {}
+
+    def of(self, peer: Peer, *, beside: str = "") -> Attribution:
+        """
+        The node that *peer* is.
+
+        Args:
+            peer: As the telemetry describes it.
+            beside: The namespace of the other side of the call: there live the nodes of nameless peers.
+        """
+        key = (peer, beside)
+        if key not in self._found:
+            self._found[key] = self._find(peer, beside)
+        return self._found[key]
+
+    def _find(self, peer: Peer, beside: str) -> Attribution:
+        if peer.workload:
+            return self._by_workload(peer)
+        application = "" if peer.is_virtual and peer.application == _VIRTUAL_CALLER else peer.application
+        called = self._by_service(peer, beside) if peer.service else None
+        if called is not None and not called.service.is_external:
+            return called
+        named = self._by_application(peer, application) if application else None
+        if named is not None and (called is None or not named.service.is_external):
+            return named
+        # A virtual caller is somebody outside, as expected; a peer without any label is a gap in the telemetry.
+        return called or Attribution(_external(beside, UNKNOWN), is_certain=peer.is_virtual)
+
+    def _by_workload(self, peer: Peer) -> Attribution:
+        candidates = self._names.workloads(peer.namespace, peer.workload) if peer.namespace else []
+        if peer.kind:
+            candidates = [workload for workload in candidates if workload.kind == peer.kind]
+        if len(candidates) == 1:
+            return _certainly(candidates[0])
+        # None: a workload that is gone, or of a kind or a namespace that is not watched. Several: no way to tell.
+        return Attribution(_external(peer.namespace, peer.workload), is_certain=not candidates)
+
+    def _by_service(self, peer: Peer, beside: str) -> Attribution:
+        host = _without_port(peer.service)
+        if host.startswith(_PASSING):
+            return Attribution(_external(beside, host), is_certain=False)
+        if _is_address(host):
+            return Attribution(_external(beside, ADDRESSES), is_certain=False)
+        name, namespace = self._split(host, peer.service_namespace or peer.namespace)
+        services = self._names.services(namespace, name) if namespace else []
+        selected = self._names.selected(services)
+        if len(selected) == 1:
+            return _certainly(selected[0])
+        is_known = bool(services) or "." not in name
+        # Several: the Service is in front of more than one workload, and none of them says that it was called.
+        return Attribution(_external(namespace if is_known else "", name), is_certain=not selected)
+
+    def _by_application(self, peer: Peer, application: str) -> Attribution:
+        host = _without_port(application)
+        if _is_address(host):
+            return Attribution(_external(peer.namespace, ADDRESSES), is_certain=False)
+        name, namespace = self._split(host, peer.namespace or peer.service_namespace)
+        # What a tracer calls a namespace need not be one of the cluster.
+        namespace = namespace if namespace in self._names.namespaces else ANYWHERE
+        for candidates in (
+            self._names.workloads(namespace, name),
+            self._names.selected(self._names.services(namespace, name)),
+            self._names.labelled(namespace, name),
+        ):
+            if len(candidates) == 1:
+                return _certainly(candidates[0])
+            if candidates:
+                return Attribution(_external(namespace, name), is_certain=False)
+        return Attribution(_external(namespace, name), is_certain=peer.is_virtual)
+
+    def _split(self, host: str, namespace: str) -> tuple[str, str]:
+        """Name and namespace of a Service by its DNS name, such as cart.shop.svc.cluster.local; else as they are."""
+        parts = host.split(".")
+        if len(parts) > 2 and parts[2] == "svc":
+            return parts[0], parts[1]
+        if len(parts) == 2 and parts[1] in self._names.namespaces:
+            return parts[0], parts[1]
+        return host, namespace
+
+
+def _certainly(workload: Workload) -> Attribution:
+    return Attribution(workload.service_id, is_certain=True)
+
+
+def _external(namespace: str, name: str) -> ServiceId:
+    return ServiceId(namespace, EXTERNAL, name.replace("/", "_"))
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and (":" not in name or name.endswith("]")) else host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

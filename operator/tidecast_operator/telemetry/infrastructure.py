@@ -1,0 +1,96 @@
+"""
+cAdvisor and kube-state-metrics: what workloads use.
+
+https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md
+https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics
+
+Prometheus sums pods up to workloads, so that an answer is as long as there are workloads. kube-state-metrics knows
+which workload a pod is of; without it, the names of pods tell.
+"""
+
+from tidecast_contract.features import CPU, MEMORY, READY_REPLICAS
+from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, ResourceSchema
+
+_OWNER = "owner_kind, owner_name"
+
+# The sums of a pod have no container's name, nor has its sandbox. Whether the image is named differs by runtime.
+_CONTAINERS = 'container!="", container!="POD"'
+
+# A restarted container is there twice for some minutes, and a pair of Prometheus servers has everything twice.
+_CPU_OF_PODS = (
+    "sum by (namespace, pod) (max by (namespace, pod, container) "
+    f"(rate(container_cpu_usage_seconds_total{{{_CONTAINERS}}}[{RANGE}])))"
+)
+_MEMORY_OF_PODS = (
+    "sum by (namespace, pod) (max by (namespace, pod, container) "
+    f"(avg_over_time(container_memory_working_set_bytes{{{_CONTAINERS}}}[{RANGE}])))"
+)
+
+# One owner to a pod, whatever is wrong with the metrics: two would fail the whole query.
+_OWNER_OF_REPLICASETS = (
+    f"topk by (namespace, replicaset) (1, max by (namespace, replicaset, {_OWNER}) "
+    '(kube_replicaset_owner{owner_kind!="<none>", owner_is_controller="true"}))'
+)
+_OWNER_OF_PODS = (
+    f"topk by (namespace, pod) (1, max by (namespace, pod, {_OWNER}) ("
+    'label_replace(kube_pod_owner{owner_kind="ReplicaSet", owner_is_controller="true"}, '
+    '"replicaset", "$1", "owner_name", "(.+)")'
+    f" * on (namespace, replicaset) group_left ({_OWNER}) {_OWNER_OF_REPLICASETS}"
+    ' or kube_pod_owner{owner_kind!~"ReplicaSet|Job|Node|<none>", owner_is_controller="true"}))'
+)
+
+
+def _by_owner(of_pods: str) -> str:
+    return f"sum by (namespace, {_OWNER}) ({of_pods} * on (namespace, pod) group_left ({_OWNER}) {_OWNER_OF_PODS})"
+
+
+# What Kubernetes appends to names: https://github.com/kubernetes/apimachinery/blob/master/pkg/util/rand/rand.go
+_RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
+
+
+def _by_pod_name(of_pods: str) -> str:
+    daemon_set = f'label_replace({of_pods}, "owner_name", "$1", "pod", "(.+)-{_RANDOM}{{5}}")'
+    stateful_set = f'label_replace({daemon_set}, "owner_name", "$1", "pod", "(.+)-[0-9]+")'
+    deployment = f'label_replace({stateful_set}, "owner_name", "$1", "pod", "(.+)-{_RANDOM}{{1,10}}-{_RANDOM}{{5}}")'
+    return f"sum by (namespace, owner_name) ({deployment})"
+
+
+def _ready(metric: str, label: str, kind: str) -> str:
+    named = (
+        f"label_replace(max by (namespace, {label}) (last_over_time({metric}[{RANGE}])),"
+        f' "owner_name", "$1", "{label}", "(.+)")'
+    )
+    return f'label_replace({named}, "owner_kind", "{kind}", "", "")'
+
+
+_READY_REPLICAS = " or ".join(
+    (
+        _ready("kube_deployment_status_replicas_ready", "deployment", "Deployment"),
+        _ready("kube_statefulset_status_replicas_ready", "statefulset", "StatefulSet"),
+        _ready("kube_daemonset_status_number_ready", "daemonset", "DaemonSet"),
+    )
+)
+_LABELS = PeerLabels(namespace=("namespace",), workload=("owner_name",), kind=("owner_kind",))
+
+KUBE_STATE_METRICS = ResourceSchema(
+    name="KubeStateMetrics",
+    probe="kube_pod_owner",
+    minimum_range_seconds=60,
+    owner=_LABELS,
+    queries={
+        CPU: Query(_by_owner(_CPU_OF_PODS)),
+        MEMORY: Query(_by_owner(_MEMORY_OF_PODS)),
+        READY_REPLICAS: Query(_READY_REPLICAS),
+    },
+)
+POD_NAMES = ResourceSchema(
+    name="PodNames",
+    probe="container_cpu_usage_seconds_total",
+    minimum_range_seconds=60,
+    owner=_LABELS,
+    queries={
+        CPU: Query(_by_pod_name(_CPU_OF_PODS)),
+        MEMORY: Query(_by_pod_name(_MEMORY_OF_PODS)),
+        READY_REPLICAS: Query(_READY_REPLICAS),
+    },
+)
