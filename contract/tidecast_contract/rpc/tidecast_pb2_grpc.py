@@ -56,7 +56,7 @@ class TrainingServicer:
 
     def AppendHistory(self, request_iterator, context):
         """Adds measurements to the history. A step that is held already is overwritten, so sending one twice does no harm;
-        what came before a broken stream is kept.
+        what came before an error or a broken stream is kept. An error is told when the stream ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,117 @@
+"""
+When to train: at the first chance, again when much more is known, and from time to time.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+
+from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.status import PredictorStatus, TrainingState
+from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
+from tidecast_predictor.engine import Engine, LateEngine, NotLoaded
+
+logger = logging.getLogger(__name__)
+
+FILLING_SECONDS = 1800
+"""A history that grew by more than this between two looks is being filled from the past: learning can wait for it."""
+
+RETRY_SECONDS = 600
+"""After a training that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    How often the predictor trains without being asked.
+
+    Attributes:
+        retrain_seconds: The age of a model at which the next training starts.
+        look_seconds: The time between two looks at whether one is due.
+    """
+
+    retrain_seconds: int = DAY_SECONDS
+    look_seconds: float = 5.0
+
+
+class Retraining:
+    """
+    Starts trainings by itself, and those it is asked for.
+
+    Args:
+        engine: What learns, as soon as it is loaded.
+        settings: Of every training, until a request brings others.
+        schedule: How often to train without being asked.
+    """
+
+    def __init__(self, engine: LateEngine, settings: TrainingSettings, schedule: Schedule) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._schedule = schedule
+        self._seen_seconds = 0
+        self._trained_seconds: int | None = None
+
+    async def ask(self, engine: Engine, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
+        """
+        Start a training with these settings, which hold from now on; 0 leaves one as it is. False: none was started.
+
+        Raises:
+            ContractMismatch: If one of them is negative.
+        """
+        asked = {
+            "window_steps": window_steps,
+            "horizon_steps": horizon_steps,
+            "minimum_history_seconds": minimum_history_seconds,
+        }
+        for name, value in asked.items():
+            if value < 0:
+                raise ContractMismatch(f"{name} is {value}; it must be positive, or 0 to leave it as it is")
+        self._settings = replace(self._settings, **{name: value for name, value in asked.items() if value})
+        return await self._start(engine)
+
+    async def run(self) -> None:
+        """Look now and then whether a training is due; ends only when cancelled."""
+        while True:
+            await asyncio.sleep(self._schedule.look_seconds)
+            try:
+                await self.look(now=int(time.time()))
+            except NotLoaded:
+                logger.debug("No training yet: the engine is not loaded.")
+            except Exception:
+                logger.exception("Could not see to a training; trying again in %s s.", self._schedule.look_seconds)
+
+    async def look(self, *, now: int) -> bool:
+        """Start a training if one is due at *now*, unix seconds; whether one was started."""
+        engine = self._engine.get()
+        status = await asyncio.to_thread(engine.status)
+        held = _seconds(status)
+        filling, self._seen_seconds = held - self._seen_seconds > FILLING_SECONDS, held
+        if filling or not self._is_due(status, now=now):
+            return False
+        return await self._start(engine)
+
+    def _is_due(self, status: PredictorStatus, *, now: int) -> bool:
+        held = _seconds(status)
+        if status.training.state is TrainingState.RUNNING or held < self._settings.minimum_history_seconds:
+            return False
+        times = [time for time in (status.model.trained_time, status.training.finished_time) if time is not None]
+        if not times:
+            return True
+        age_seconds = now - max(times)
+        if status.training.state is TrainingState.FAILED:
+            return age_seconds >= RETRY_SECONDS
+        # What was learnt from two hours says little once there are four: a young model is renewed as history doubles.
+        doubled = self._trained_seconds is not None and held >= 2 * self._trained_seconds
+        return doubled or age_seconds >= self._schedule.retrain_seconds
+
+    async def _start(self, engine: Engine) -> bool:
+        started = await asyncio.to_thread(engine.trainer.start, self._settings)
+        if started:
+            self._trained_seconds = _seconds(await asyncio.to_thread(engine.status))
+            logger.info("Training on %d s of history.", self._trained_seconds)
+        return started
+
+
+def _seconds(status: PredictorStatus) -> int:
+    return status.history.end_time - status.history.start_time

@@ -1,0 +1,98 @@
+import pytest
+
+from builders.engines import FakeForecaster, FakeHistory, FakeTrainer, engine
+from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.forecast import ModelInfo, ModelKind
+from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
+from tidecast_predictor.config import TrainingSettings
+from tidecast_predictor.engine import LateEngine
+from tidecast_predictor.retraining import Retraining, Schedule
+
+HOUR = 3600
+NOW = 1_000_000_000
+IDLE = TrainingStatus(TrainingState.IDLE)
+
+
+def held(hours):
+    return HistoryStatus(step_seconds=60, start_time=NOW - hours * HOUR, end_time=NOW, services=2)
+
+
+async def retraining(*, hours=24, model_hours=None, training=IDLE):
+    trained_time = None if model_hours is None else NOW - model_hours * HOUR
+    fakes = engine(
+        history=FakeHistory(held=held(hours)),
+        forecaster=FakeForecaster(ModelInfo(ModelKind.LAST_VALUE, trained_time=trained_time)),
+        trainer=FakeTrainer(training=training),
+    )
+    late = LateEngine(lambda: fakes)
+    await late.load()
+    settled = Retraining(late, TrainingSettings(minimum_history_seconds=2 * HOUR), Schedule(retrain_seconds=24 * HOUR))
+    await settled.look(now=NOW)  # the first look only sees how long the history is
+    return settled, fakes
+
+
+async def starts(**situation):
+    settled, _ = await retraining(**situation)
+    return await settled.look(now=NOW)
+
+
+async def test_the_first_training_starts_by_itself():
+    assert await starts()
+
+
+async def test_with_too_little_history_none_starts():
+    assert not await starts(hours=1)
+
+
+async def test_while_one_runs_no_other_starts():
+    assert not await starts(training=TrainingStatus(TrainingState.RUNNING))
+
+
+async def test_history_that_is_being_filled_is_waited_for():
+    settled, fakes = await retraining()
+    for hours in (30, 36):
+        fakes.history.held = held(hours)
+        assert not await settled.look(now=NOW)
+    assert await settled.look(now=NOW)
+
+
+@pytest.mark.parametrize(("model_hours", "is_due"), [(23, False), (24, True)])
+async def test_a_model_is_renewed_when_it_is_old(model_hours, is_due):
+    assert await starts(model_hours=model_hours) is is_due
+
+
+async def test_a_training_without_a_model_counts_like_one():
+    done = TrainingStatus(TrainingState.IDLE, finished_time=NOW - HOUR)
+    assert not await starts(training=done)
+
+
+@pytest.mark.parametrize(("seconds", "is_due"), [(599, False), (600, True)])
+async def test_a_failed_training_is_tried_again_after_a_while(seconds, is_due):
+    failed = TrainingStatus(TrainingState.FAILED, finished_time=NOW - seconds)
+    assert await starts(training=failed) is is_due
+
+
+async def test_a_young_model_is_renewed_when_history_has_doubled():
+    settled, fakes = await retraining(hours=2)
+    assert await settled.look(now=NOW)
+    fakes.trainer.training = TrainingStatus(TrainingState.IDLE, finished_time=NOW)
+    fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 119 * 60, 2)
+    await settled.look(now=NOW)
+    assert not await settled.look(now=NOW)
+    fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 2 * HOUR, 2)
+    assert await settled.look(now=NOW)
+
+
+async def test_a_request_starts_one_whatever_the_age_and_its_settings_stay():
+    settled, fakes = await retraining(model_hours=0)
+    assert await settled.ask(fakes, window_steps=20, horizon_steps=0, minimum_history_seconds=HOUR)
+    fakes.forecaster.model = ModelInfo(ModelKind.LAST_VALUE)
+    assert await settled.look(now=NOW)
+    expected = TrainingSettings(window_steps=20, minimum_history_seconds=HOUR)
+    assert fakes.trainer.started == [expected, expected]
+
+
+async def test_a_negative_setting_is_refused():
+    settled, fakes = await retraining()
+    with pytest.raises(ContractMismatch, match="horizon_steps is -1"):
+        await settled.ask(fakes, window_steps=20, horizon_steps=-1, minimum_history_seconds=HOUR)
