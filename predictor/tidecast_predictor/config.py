@@ -44,3 +44,42 @@ class TrainingSettings:
         for name in ("window_steps", "horizon_steps", "seconds", "updates", "rows", "services"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """
+    The shape of a model: what has to be known to build one before its weights are loaded.
+
+    Attributes:
+        step_seconds: Between two steps, in its inputs and in its forecasts.
+        window_steps: How many steps it looks back.
+        horizon_steps: How many steps it looks ahead.
+        periods: Of the clock it reads, in seconds; empty when its history was too short to tell.
+        hidden: Units of its recurrent state.
+        head: Units of the last hidden layer.
+        quantiles: Rising, in (0, 1), 0.5 among them.
+
+    Raises:
+        ValueError: If a number is not positive, or the quantiles do not rise around 0.5.
+    """
+
+    step_seconds: int
+    window_steps: int
+    horizon_steps: int
+    periods: tuple[int, ...] = (DAY_SECONDS, WEEK_SECONDS)
+    hidden: int = 64
+    head: int = 128
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+
+    def __post_init__(self) -> None:
+        for name in ("step_seconds", "window_steps", "horizon_steps", "hidden", "head"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if 0.5 not in self.quantiles or list(self.quantiles) != sorted(set(self.quantiles)):
+            raise ValueError(f"quantiles must rise and hold 0.5, not {self.quantiles}")
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """How many steps ago the same hour of yesterday and of last week are."""
+        return tuple(max(1, round(season / self.step_seconds)) for season in (DAY_SECONDS, WEEK_SECONDS))

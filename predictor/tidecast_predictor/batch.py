@@ -1,0 +1,195 @@
+"""
+What the model is given: windows of measurements made comparable across services, with nothing lost that was missing.
+
+The one builder of model inputs, for training and for serving. Every series is seen relative to its own recent level and
+in units of its own usual change, both known at each step from its past alone, so that a recurrent state can be carried
+from one step to the next.
+
+Shapes: `B` samples, `T` steps, `P` origins in a sample, `N` services, `A` features, `F` forecast features, `H` horizon
+steps, `W` seasons, `C` channels of a step, `K` numbers of the clock, `O` numbers known at an origin, `E` calls.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from tidecast_contract.features import FEATURES, FORECAST_FEATURES
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.scaling import Reference
+from tidecast_predictor.time_encoding import encode
+
+HALF_LIVES = (2.0, 8.0, 32.0)
+"""In steps, of the running levels a series is compared with; the first is the level forecasts start from."""
+
+CHANNELS = len(FEATURES) * (len(HALF_LIVES) + 1)
+ORIGIN_PARTS = 7
+LATEST = 3
+"""Which of the parts known at an origin is the newest value against the level forecasts start from."""
+
+ORIGIN = ORIGIN_PARTS * len(FEATURES)
+SMOOTHING_STEPS = 2
+"""Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
+
+_BEFORE_WEIGHT = 0.02  # of the last value before the window: it decides only where the window holds nothing
+_LIMIT = 8.0  # usual changes; beyond, an outlier says no more than that it is one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """
+    Measurements on the model's scale, NaN where missing, from which a batch is made.
+
+    Attributes:
+        z_BTNA: The windows.
+        before_BNA: The last value known before each window.
+        times_BT: Of the steps, unix seconds, int64.
+        origins_BP: The steps that forecasts are made at, as positions along T, int64.
+        seasons_BPWJNF: What was measured one season before each origin and its targets:
+            J = SMOOTHING_STEPS + 1 + H + SMOOTHING_STEPS steps.
+        calls_2E: Callers and callees, int64.
+        rates_E: Requests per second along each call.
+        reference: How each of the N services usually behaves.
+    """
+
+    z_BTNA: Tensor
+    before_BNA: Tensor
+    times_BT: Tensor
+    origins_BP: Tensor
+    seasons_BPWJNF: Tensor
+    calls_2E: Tensor
+    rates_E: Tensor
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """
+    The model's inputs, node-major, free of NaN but for `centre_NBPF`.
+
+    Attributes:
+        steps_NBTC: Each step relative to running levels, and which features were measured.
+        clock_BTK: The clock at each step.
+        origins_BP: The steps that forecasts are made at.
+        origin_NBPO: What is known of each series at the origin: levels, scales, how stale it is.
+        seasons_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
+        seasons_known_NBPFW: 1 where that is known.
+        ahead_BPK: The clock at the first and the last target.
+        calls_2E: Callers and callees, int64.
+        rates_E: Requests per second along each call.
+        centre_NBPF: The level forecasts start from, on the model's scale; NaN where a series was never measured.
+        scale_NF: The unit of the model's outputs, on the model's scale.
+    """
+
+    steps_NBTC: Tensor
+    clock_BTK: Tensor
+    origins_BP: Tensor
+    origin_NBPO: Tensor
+    seasons_NBPFHW: Tensor
+    seasons_known_NBPFW: Tensor
+    ahead_BPK: Tensor
+    calls_2E: Tensor
+    rates_E: Tensor
+    centre_NBPF: Tensor
+    scale_NF: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+def assemble(material: Material, architecture: Architecture) -> Batch:
+    """Make the model's inputs from measurements."""
+    scale_NA = torch.from_numpy(material.reference.change)
+    scale_NF = scale_NA[:, : len(FORECAST_FEATURES)]
+    z_NBAT = material.z_BTNA.permute(2, 0, 3, 1).contiguous()
+    known_NBAT = torch.isfinite(z_NBAT)
+    levels = _levels(z_NBAT, known_NBAT, material.before_BNA.permute(1, 0, 2))
+    steps = _relative(z_NBAT, levels, scale_NA[:, None, :, None])
+    seasons, seasons_known = _seasons(material.seasons_BPWJNF, scale_NF)
+    steps_NBTC = torch.cat([*steps, known_NBAT.float()], dim=2).transpose(2, 3).contiguous()
+    at = material.origins_BP[None, :, None, :].expand(len(scale_NA), -1, len(FEATURES), -1)
+    level_NBPA = levels[0].gather(3, at).transpose(2, 3)
+    latest_NBPA = steps[0].gather(3, at).transpose(2, 3)
+    stale_NBPA = _staleness(known_NBAT).gather(3, at).transpose(2, 3)
+    origin_times = material.times_BT.gather(1, material.origins_BP)
+    ahead = [
+        encode(origin_times + h * architecture.step_seconds, architecture.periods)
+        for h in (1, architecture.horizon_steps)
+    ]
+    return Batch(
+        steps_NBTC=steps_NBTC,
+        clock_BTK=encode(material.times_BT, architecture.periods),
+        origins_BP=material.origins_BP,
+        origin_NBPO=_origin(level_NBPA, latest_NBPA, stale_NBPA, material.reference),
+        seasons_NBPFHW=seasons,
+        seasons_known_NBPFW=seasons_known,
+        ahead_BPK=torch.cat(ahead, dim=-1),
+        calls_2E=material.calls_2E,
+        rates_E=material.rates_E,
+        centre_NBPF=level_NBPA[..., : len(FORECAST_FEATURES)],
+        scale_NF=scale_NF,
+    )
+
+
+def _levels(z_NBAT: Tensor, known_NBAT: Tensor, before_NBA: Tensor) -> list[Tensor]:
+    """Running levels at every step for each half-life; NaN as long as nothing is known."""
+    steps = z_NBAT.shape[-1]
+    age_TT = (torch.arange(steps)[:, None] - torch.arange(steps)[None, :]).float()
+    weight_NBAT, filled_NBAT = known_NBAT.float(), z_NBAT.nan_to_num(0.0)
+    prior_NBA1 = torch.isfinite(before_NBA).float()[..., None] * _BEFORE_WEIGHT
+    before_NBA1 = before_NBA.nan_to_num(0.0)[..., None]
+    levels = []
+    for half_life in HALF_LIVES:
+        kernel_TT = torch.where(age_TT >= 0, 0.5 ** (age_TT.clamp(min=0) / half_life), 0.0)
+        fade_T = 0.5 ** (torch.arange(1, steps + 1) / half_life)
+        total = filled_NBAT @ kernel_TT.T + before_NBA1 * prior_NBA1 * fade_T
+        weight = weight_NBAT @ kernel_TT.T + prior_NBA1 * fade_T
+        # 0 / 0 is the NaN that says nothing is known yet.
+        levels.append(total / weight)
+    return levels
+
+
+def _relative(z_NBAT: Tensor, levels: list[Tensor], scale: Tensor) -> list[Tensor]:
+    """The newest value against the fastest level, and each level against the next slower one, in usual changes."""
+    finer = [z_NBAT, *levels[:-1]]
+    return [
+        ((fine - coarse) / scale).nan_to_num(0.0).clamp(-_LIMIT, _LIMIT)
+        for fine, coarse in zip(finer, levels, strict=True)
+    ]
+
+
+def _staleness(known_NBAT: Tensor) -> Tensor:
+    """Steps since a feature was last measured, as log(1 + steps) / 4."""
+    steps = torch.arange(known_NBAT.shape[-1])
+    last = torch.where(known_NBAT, steps, -1).cummax(dim=-1).values
+    return torch.log1p((steps - last).float()) / 4
+
+
+def _seasons(seasons_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor]:
+    """The smoothed course after the same moment of past seasons, relative to that moment; 0 and a flag if unknown."""
+    z = seasons_BPWJNF.permute(4, 0, 1, 5, 2, 3)  # N B P F W J
+    known = torch.isfinite(z).float()
+    width = 2 * SMOOTHING_STEPS + 1
+    total = z.nan_to_num(0.0).unfold(-1, width, 1).sum(-1)
+    smooth = total / known.unfold(-1, width, 1).sum(-1)
+    course = (smooth[..., 1:] - smooth[..., :1]) / scale_NF[:, None, None, :, None, None]
+    flags = torch.isfinite(course).float().mean(-1)
+    return course.nan_to_num(0.0).clamp(-2 * _LIMIT, 2 * _LIMIT).transpose(-1, -2), flags
+
+
+def _origin(level_NBPA: Tensor, latest_NBPA: Tensor, stale_NBPA: Tensor, reference: Reference) -> Tensor:
+    spread, change = torch.from_numpy(reference.spread), torch.from_numpy(reference.change)
+    usual = torch.from_numpy(reference.median)
+    wide = level_NBPA.shape
+    unusual = ((level_NBPA - usual[:, None, None]) / spread[:, None, None]).nan_to_num(0.0).clamp(-5, 5)
+    parts = [
+        level_NBPA.nan_to_num(0.0) / 5,
+        torch.isfinite(level_NBPA).float(),
+        unusual,
+        latest_NBPA,
+        stale_NBPA,
+        spread.log()[:, None, None].expand(wide) / 3,
+        change.log()[:, None, None].expand(wide) / 3,
+    ]
+    return torch.cat(parts, dim=-1)

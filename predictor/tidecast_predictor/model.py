@@ -1,0 +1,192 @@
+"""
+The GCN-GRU: graph convolutions over who calls whom, a GRU over time, quantiles of every feature and step at once.
+
+After arXiv:2508.07122 (a graph convolution on each time slice, a GRU, a time encoding, regression end to end), with what
+measurements showed to matter: a path of its own for a service's own signal, calls kept apart by direction and weighted by
+their share of the requests, forecasts relative to naive ones, and one more convolution on the recurrent state.
+
+It knows no single service: every weight is shared, the graph is an input. So a service that appeared a minute ago is
+forecast, and services may come and go. Units, clocks and histories are `batch`'s business.
+
+Shapes, as suffixes: `N` services, `B` samples, `T` steps, `P` origins in a sample, `C` channels, `K` numbers of the clock,
+`O` numbers known at an origin, `F` forecast features, `H` horizon steps, `W` seasons, `D` hidden, `Q` quantiles, `E` calls.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tidecast_contract.features import FORECAST_FEATURES
+from tidecast_predictor.batch import CHANNELS, LATEST, ORIGIN, ORIGIN_PARTS, Batch
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.time_encoding import width
+
+with warnings.catch_warnings():
+    # Importing torch-geometric and the first compressed sparse matrix each warn once about torch's own plans.
+    warnings.simplefilter("ignore")
+    from torch_geometric.utils import scatter, spmm, to_torch_csr_tensor
+
+    to_torch_csr_tensor(torch.zeros((2, 1), dtype=torch.int64), size=(1, 1))
+
+BLOCK_ROWS = 1024
+"""Rows the GRU works on at a time: their state stays in the processor's cache, and memory stays bounded."""
+
+_GRAPH_NUMBERS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallGraph:
+    """
+    Who calls whom, ready to multiply with.
+
+    Attributes:
+        callees_NN: Sparse; row i holds the share of i's outgoing requests that goes to each of its callees.
+        callers_NN: Sparse; row i holds the share of i's incoming requests that comes from each of its callers.
+        numbers_N4: Of each service: requests per second in and out, callers and callees, each as log(1 + x) / 4.
+    """
+
+    callees_NN: Tensor
+    callers_NN: Tensor
+    numbers_N4: Tensor
+
+    @classmethod
+    def of(cls, calls_2E: Tensor, rates_E: Tensor, services: int) -> "CallGraph":
+        """The graph of *services* services."""
+        caller_E, callee_E = calls_2E
+        rates_E = rates_E.clamp(min=1e-6)  # a call that was seen counts, however rare
+        ones_E = torch.ones_like(rates_E)
+        sums = [
+            scatter(of_E, by_E, dim=0, dim_size=services, reduce="sum")
+            for of_E in (rates_E, ones_E)
+            for by_E in (callee_E, caller_E)
+        ]
+        return cls(
+            callees_NN=to_torch_csr_tensor(calls_2E, rates_E / sums[1][caller_E], size=(services, services)),
+            callers_NN=to_torch_csr_tensor(calls_2E.flip(0), rates_E / sums[0][callee_E], size=(services, services)),
+            numbers_N4=torch.log1p(torch.stack(sums, dim=1)) / 4,
+        )
+
+
+class DirectedConvolution(nn.Module):
+    """
+    A graph convolution with a path of its own for the service, one for its callees and one for its callers.
+
+    What is propagated is the input, not the output: inputs are narrower, and all steps go through one sparse product.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(inputs, outputs)
+        self.callees = nn.Linear(inputs, outputs, bias=False)
+        self.callers = nn.Linear(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor, from_callees: Tensor, from_callers: Tensor) -> Tensor:
+        """Combine (..., inputs) of the services with what their neighbours have there."""
+        combined: Tensor = self.own(x) + self.callees(from_callees) + self.callers(from_callers)
+        return combined
+
+
+class GcnGru(nn.Module):
+    """
+    Quantiles of the change of every series from its present level, for all horizon steps at once.
+
+    The median starts from three naive forecasts, gated by the state: stay at the latest value, repeat yesterday's course,
+    repeat last week's; what the network adds is a correction. The other quantiles are steps away from the median that
+    cannot be negative, so they do not cross.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        features, horizon = len(FORECAST_FEATURES), architecture.horizon_steps
+        clock, hidden = width(architecture.periods), architecture.hidden
+        naive = 1 + len(architecture.seasons)
+        self.slices = DirectedConvolution(CHANNELS, hidden)
+        self.clock = nn.Linear(clock, hidden, bias=False)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True)
+        seasonal = features * len(architecture.seasons) * (horizon + 1)
+        self.origin = nn.Linear(hidden + ORIGIN + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
+        self.neighbours = DirectedConvolution(hidden, hidden)
+        self.last = nn.Linear(2 * hidden, architecture.head)
+        self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
+        self.gates = nn.Linear(architecture.head, features * naive)
+        self.gates_by_step = nn.Parameter(torch.full((features, horizon, naive), -1.0))
+        self.register_buffer("calibration", torch.ones(features, horizon, len(architecture.quantiles)))
+        self.calibration: Tensor
+        with torch.no_grad():
+            self.correction.weight.mul_(0.1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and where batches have to be."""
+        return self.gates_by_step.device
+
+    def forward(self, batch: Batch) -> Tensor:
+        """
+        Forecast each origin of each sample.
+
+        Returns:
+            Changes from `centre` in units of `scale`, float32 of shape (N, B, P, F, H, Q), not falling along Q.
+        """
+        graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
+        state_NBPD = self._recur(batch, graph)
+        known_NBPX = torch.cat(
+            [
+                state_NBPD,
+                batch.origin_NBPO,
+                graph.numbers_N4[:, None, None].expand(*state_NBPD.shape[:3], -1),
+                batch.seasons_NBPFHW.flatten(3),
+                batch.seasons_known_NBPFW.flatten(3),
+                batch.ahead_BPK.expand(len(state_NBPD), -1, -1, -1),
+            ],
+            dim=-1,
+        )
+        here_NBPD = self.origin(known_NBPX).relu()
+        around_NBPD = here_NBPD + self.neighbours(here_NBPD, *_propagate(graph, here_NBPD)).relu()
+        return self._quantiles(self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu(), batch)
+
+    def calibrated(self, changes: Tensor) -> Tensor:
+        """The output of `forward` with the distances from the median stretched to what validation showed."""
+        middle = self.architecture.quantiles.index(0.5)
+        median = changes[..., middle : middle + 1]
+        away = (changes - median).abs() * self.calibration
+        # Stretched one by one, quantiles of one side could pass each other.
+        below, above = away[..., :middle].flip(-1).cummax(-1).values.flip(-1), away[..., middle + 1 :].cummax(-1).values
+        return torch.cat([median - below, median, median + above], dim=-1)
+
+    def _recur(self, batch: Batch, graph: CallGraph) -> Tensor:
+        """The recurrent state at each origin, (N, B, P, D)."""
+        from_callees, from_callers = _propagate(graph, batch.steps_NBTC)
+        clock_BTD = self.clock(batch.clock_BTK)
+        services, samples, steps, _ = batch.steps_NBTC.shape
+        at = batch.origins_BP[None, :, :, None].expand(services, -1, -1, self.architecture.hidden)
+        size = max(1, BLOCK_ROWS // samples)
+        states = []
+        for begin in range(0, services, size):
+            block = slice(begin, begin + size)
+            slices = self.slices(batch.steps_NBTC[block], from_callees[block], from_callers[block]) + clock_BTD
+            course, _ = self.gru(slices.relu().flatten(0, 1))
+            states.append(course.view(-1, samples, steps, self.architecture.hidden).gather(2, at[block]))
+        return torch.cat(states) if states else batch.steps_NBTC.new_zeros(at.shape)
+
+    def _quantiles(self, last_NBPX: Tensor, batch: Batch) -> Tensor:
+        features, horizon, count = self.calibration.shape
+        shape = last_NBPX.shape[:-1]
+        raw = self.correction(last_NBPX).view(*shape, features, horizon, count)
+        latest = batch.origin_NBPO.view(*shape, ORIGIN_PARTS, -1)[..., LATEST, :features]
+        gates = (self.gates(last_NBPX).view(*shape, features, 1, -1) + self.gates_by_step).sigmoid()
+        naive = (gates[..., 1:] * batch.seasons_NBPFHW).sum(-1) + gates[..., 0] * latest[..., None]
+        middle = self.architecture.quantiles.index(0.5)
+        median = raw[..., middle] + naive
+        away = functional.softplus(raw)
+        below, above = away[..., :middle].flip(-1).cumsum(-1).flip(-1), away[..., middle + 1 :].cumsum(-1)
+        return torch.cat([median[..., None] - below, median[..., None], median[..., None] + above], dim=-1)
+
+
+def _propagate(graph: CallGraph, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What the callees and the callers of each service have there, for all samples and steps in one product each."""
+    flat = x.flatten(1)
+    return spmm(graph.callees_NN, flat).view_as(x), spmm(graph.callers_NN, flat).view_as(x)

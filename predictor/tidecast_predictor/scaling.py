@@ -1,0 +1,149 @@
+"""
+From units to the scale the model works in, and back; and how large a change is large for a service.
+
+Rates, times and sizes span orders of magnitude and vary in proportion to themselves, so they go through
+log(1 + x / resolution); a ratio within [0, 1] goes through arcsin(sqrt(x)), which evens out the spread of proportions.
+Both keep the order of values, so a median stays a median.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_contract.features import (
+    CPU,
+    ERRORS,
+    FEATURES,
+    LATENCY_P50,
+    LATENCY_P95,
+    MEMORY,
+    READY_REPLICAS,
+    REQUESTS,
+    Feature,
+)
+
+RESOLUTIONS: dict[Feature, float] = {
+    REQUESTS: 0.1,
+    LATENCY_P50: 0.001,
+    LATENCY_P95: 0.001,
+    CPU: 0.01,
+    MEMORY: 2.0**20,
+    READY_REPLICAS: 1.0,
+}
+"""In the feature's unit: far below it the scale is linear, far above it logarithmic."""
+
+LAGGING_SAMPLES = 8
+"""A service with this many samples of its own is scaled half by them and half by the other services."""
+
+_SMALLEST = 1e-3
+"""No series' scale is below a tenth of a percent, lest the noise of a constant is blown up."""
+
+
+def to_model(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """
+    From units to the model's scale.
+
+    Args:
+        values: float32 of shape (..., F), the first F of `FEATURES`; NaN stays NaN.
+    """
+    scaled = np.empty_like(values)
+    for index, feature in enumerate(FEATURES[: values.shape[-1]]):
+        x = np.maximum(values[..., index], 0)
+        if feature is ERRORS:
+            scaled[..., index] = np.arcsin(np.sqrt(np.minimum(x, 1)))
+        else:
+            scaled[..., index] = np.log1p(x / RESOLUTIONS[feature])
+    return scaled
+
+
+def to_units(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of `to_model`; what lies beyond a feature's range comes back as the end of that range."""
+    values = np.empty_like(scaled)
+    for index, feature in enumerate(FEATURES[: scaled.shape[-1]]):
+        x = np.maximum(scaled[..., index], 0)
+        if feature is ERRORS:
+            values[..., index] = np.sin(np.minimum(x, np.pi / 2)) ** 2
+        else:
+            # exp(40) times the resolution is beyond any machine, and far below what float32 can hold.
+            values[..., index] = np.expm1(np.minimum(x, 40)) * RESOLUTIONS[feature]
+    return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """
+    What is usual among services, for those that have no past of their own. On the model's scale, F all `FEATURES`.
+
+    Attributes:
+        spread: Mean distance from the median, float32 of shape (F,).
+        change: Mean change over half a horizon, float32 of shape (F,).
+    """
+
+    spread: NDArray[np.float32]
+    change: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """
+    How each series usually behaves, on the model's scale. What is measured in is measured by it, nothing is learnt.
+
+    Attributes:
+        median: float32 of shape (N, F); NaN where never measured.
+        spread: Mean distance from the median, (N, F), positive.
+        change: Mean change over half a horizon, (N, F), positive; the unit of the model's inputs and outputs.
+        pool: The same of all services together.
+    """
+
+    median: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    change: NDArray[np.float32]
+    pool: Pool
+
+
+def refer(earlier: NDArray[np.float32], later: NDArray[np.float32], pool: Pool | None = None) -> Reference:
+    """
+    Learn how series behave from samples of their past.
+
+    Args:
+        earlier: Samples on the model's scale, float32 of shape (S, N, F); NaN where missing.
+        later: The same half a horizon later.
+        pool: What is usual; None takes it from these samples.
+    """
+    median = _median(earlier)
+    spread, spread_samples = _mean(np.abs(earlier - median))
+    change, change_samples = _mean(np.abs(later - earlier))
+    if pool is None:
+        pool = Pool(_typical(spread, spread_samples), _typical(change, change_samples))
+    return Reference(
+        median, _shrink(spread, spread_samples, pool.spread), _shrink(change, change_samples, pool.change), pool
+    )
+
+
+def _median(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Along the first axis, over what is not NaN; numpy's nanmedian takes minutes at this size."""
+    ordered = np.sort(samples, axis=0)
+    count = np.isfinite(samples).sum(axis=0)
+    if not len(samples):
+        return np.full(samples.shape[1:], np.nan, dtype=np.float32)
+    middle = np.maximum(count - 1, 0) // 2
+    median: NDArray[np.float32] = np.take_along_axis(ordered, middle[None], axis=0)[0]
+    return median
+
+
+def _mean(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    count = np.isfinite(samples).sum(axis=0)
+    return np.nansum(samples, axis=0) / np.maximum(count, 1), count
+
+
+def _typical(values: NDArray[np.float32], samples: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The median over services that have been sampled enough, float32 of shape (F,)."""
+    enough = np.where(samples >= LAGGING_SAMPLES, values, np.nan)
+    typical = _median(enough)
+    return np.maximum(np.where(np.isfinite(typical), typical, 0.1), _SMALLEST).astype(np.float32)
+
+
+def _shrink(own: NDArray[np.float32], samples: NDArray[np.int64], pool: NDArray[np.float32]) -> NDArray[np.float32]:
+    weight = samples / (samples + LAGGING_SAMPLES)
+    return np.maximum(weight * own + (1 - weight) * pool, _SMALLEST).astype(np.float32)

@@ -1,0 +1,90 @@
+"""
+How good forecasts are, on what came true. Every score is taken within a series before it is averaged over series:
+pooled over services of different size, a constant for each service scores 0.995 in R2.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def pinball(forecast: Tensor, truth: Tensor, quantiles: tuple[float, ...]) -> Tensor:
+    """
+    The mean quantile loss over what was measured.
+
+    Args:
+        forecast: Of shape (..., Q).
+        truth: Of shape (...); NaN where missing.
+        quantiles: Q of them.
+    """
+    known = torch.isfinite(truth)
+    error = truth.nan_to_num(0.0)[..., None] - forecast
+    level = torch.tensor(quantiles, device=forecast.device)
+    loss = torch.maximum(level * error, (level - 1) * error).mean(-1)
+    return (loss * known).sum() / known.sum().clamp(min=1)
+
+
+def scaled_error(
+    forecast: NDArray[np.float32], truth: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """
+    The mean absolute error of every series and step ahead, in units of each series' own scale.
+
+    Args:
+        forecast: Of shape (S, N, F, H), S origins.
+        truth: The same; NaN where missing.
+        scale: Of shape (N, F); NaN or 0 leaves a series out.
+
+    Returns:
+        float32 of shape (N, F, H); NaN where nothing can be said.
+    """
+    error = np.abs(forecast - truth)
+    count = np.isfinite(error).sum(axis=0)
+    usable = (count > 0) & (scale > 0)[..., None]
+    mean = np.nansum(error, axis=0) / np.maximum(count, 1)
+    return np.where(usable, mean / np.where(scale > 0, scale, 1)[..., None], np.nan).astype(np.float32)
+
+
+def series_scale(values: NDArray[np.float32], lag: int) -> NDArray[np.float32]:
+    """
+    What a step-ahead error is measured against: the mean absolute change of each series over *lag* steps.
+
+    A change smaller than a thousandth of the level is no change: the series is left out, as 0.
+
+    Args:
+        values: In units, float32 of shape (T, N, F); NaN where missing.
+        lag: In steps.
+    """
+    change = np.abs(values[lag:] - values[:-lag])
+    count = np.isfinite(change).sum(axis=0)
+    mean = np.nansum(change, axis=0) / np.maximum(count, 1)
+    level = np.nansum(np.abs(values), axis=0) / np.maximum(np.isfinite(values).sum(axis=0), 1)
+    return np.where((count > 0) & (mean > 1e-3 * level), mean, 0).astype(np.float32)
+
+
+def coverage(low: NDArray[np.float32], high: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    """The share of what came true between *low* and *high*, both included; NaN if nothing did."""
+    known = np.isfinite(truth) & np.isfinite(low)
+    return float(((truth >= low) & (truth <= high))[known].mean()) if known.any() else float("nan")
+
+
+def stretch(spread: NDArray[np.float32], error: NDArray[np.float32], level: float) -> float:
+    """
+    By how much distances from the median must be multiplied so that a share *level* of the errors lies within.
+
+    The conformal correction of a quantile, in relative form: wide bands are corrected by more than narrow ones.
+
+    Args:
+        spread: Distances of the quantile from the median, positive.
+        error: What came true, as a distance from the median towards the quantile; NaN where missing.
+        level: In (0, 1).
+    """
+    ratio = error / np.maximum(spread, 1e-6)
+    ratio = ratio[np.isfinite(ratio)]
+    if ratio.size < _FEWEST:
+        return 1.0
+    return float(np.clip(np.quantile(ratio, level), 0.2, 5.0))
+
+
+_FEWEST = 50

@@ -1,0 +1,202 @@
+"""
+Scores a model and the naive methods on the same moments, and decides whether the model may speak.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tidecast_contract.features import FORECAST_FEATURES
+from tidecast_contract.forecast import ModelKind
+from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.baselines import LastValue, SeasonalNaive
+from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.config import DAY_SECONDS, Architecture
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.predicting import predict
+from tidecast_predictor.scaling import Reference
+from tidecast_predictor.scores import coverage, scaled_error, series_scale, stretch
+from tidecast_predictor.windows import Recording, Split, past_at
+
+NECESSARY_GAIN = 0.01
+"""A model that is better by less than this share has not shown that it is better."""
+
+_ROWS = 16_384  # windows to score: enough for a mean within a percent, few enough to score often
+_BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """
+    Mean absolute errors in units of each series' own change, over features, services and steps ahead.
+
+    Attributes:
+        error: Of the model.
+        naive_errors: Of each naive method.
+        errors_by_feature: Of the model, for each feature that could be scored.
+        naive_errors_by_feature: Of the better naive method of each feature.
+        coverage: The share of what came true between the outer quantiles.
+        seconds: How long a time the scored moments span.
+        origins: How many moments were scored.
+    """
+
+    error: float
+    naive_errors: dict[ModelKind, float]
+    errors_by_feature: dict[str, float]
+    naive_errors_by_feature: dict[str, float]
+    coverage: float
+    seconds: int
+    origins: int
+
+    @property
+    def best_naive(self) -> ModelKind:
+        """The naive method with the smallest error."""
+        return min(self.naive_errors, key=lambda kind: self.naive_errors[kind])
+
+    @property
+    def naive_error(self) -> float:
+        """The smallest error of a naive method."""
+        return self.naive_errors[self.best_naive]
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the model beats every naive method by enough to be believed."""
+        return self.error < (1 - NECESSARY_GAIN) * self.naive_error
+
+    def describe(self) -> str:
+        """The comparison in words."""
+        parts = [
+            f"{abs(1 - self.error / error):.0%} {'smaller' if self.error < error else 'larger'} than {kind}'s"
+            for kind, error in self.naive_errors.items()
+        ]
+        span = self.seconds / DAY_SECONDS
+        when = f"{span:.1f} days" if span >= 1 else f"{24 * span:.1f} hours"
+        return f"GCN-GRU's error is {' and '.join(parts)} on the last {when} of history, which it was not trained on"
+
+
+class Validation:
+    """
+    The last part of a recording, held out from training.
+
+    Args:
+        snapshot: The whole recording, in units.
+        recording: The same on the model's scale.
+        reference: How each service behaved in the part that is trained on.
+        split: Where the held-out part begins.
+        architecture: Of the models to score.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        recording: Recording,
+        *,
+        reference: Reference,
+        split: Split,
+        architecture: Architecture,
+    ) -> None:
+        horizon, services = architecture.horizon_steps, len(snapshot.services)
+        count = int(np.clip(_ROWS // max(1, services), 16, 128))
+        self._origins = np.unique(np.linspace(split.first_origin, split.last_origin, count).astype(np.int64))
+        self._recording, self._reference, self._architecture = recording, reference, architecture
+        self._seconds = int(split.last_origin - split.first_origin) * snapshot.step_seconds
+        features = len(FORECAST_FEATURES)
+        ahead = self._origins[:, None] + np.arange(1, horizon + 1)
+        self._truth = snapshot.values[ahead][..., :features].transpose(0, 2, 3, 1)
+        training = snapshot.values[: split.training_steps, :, :features]
+        self._scale = series_scale(training, max(1, horizon // 2))
+        self._naive_errors = self._score_naive(snapshot)
+
+    def score(self, model: GcnGru) -> Scores:
+        """Score *model* on every held-out moment."""
+        parts = [np.moveaxis(predict(model, material)[:, :, 0], 1, 0) for material in self._materials()]
+        quantiles = np.concatenate(parts)
+        middle = self._architecture.quantiles.index(0.5)
+        error = scaled_error(quantiles[..., middle], self._truth, self._scale)
+        return Scores(
+            error=_mean(error),
+            naive_errors={kind: _mean(error) for kind, error in self._naive_errors.items()},
+            errors_by_feature=_by_feature(error),
+            naive_errors_by_feature={
+                name: min(_by_feature(error)[name] for error in self._naive_errors.values())
+                for name in _by_feature(error)
+            },
+            coverage=coverage(quantiles[..., 0], quantiles[..., -1], self._truth),
+            seconds=self._seconds,
+            origins=len(self._origins),
+        )
+
+    def calibrate(self, model: GcnGru) -> None:
+        """Stretch the distances of the model's quantiles from its median until they cover what they promise."""
+        changes, truths = [], []
+        for material in self._materials():
+            with torch.inference_mode():
+                batch = assemble(material, self._architecture)
+                changes.append(model(batch.to(model.device))[:, :, 0].cpu().numpy())
+            bases = (
+                material.origins_BP
+                + (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds
+            )
+            truth = self._recording.targets(bases, self._architecture.horizon_steps)
+            relative = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
+            truths.append(relative[:, :, 0].numpy())
+        stretches = _stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)
+        model.calibration.copy_(torch.from_numpy(stretches))
+
+    def _score_naive(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
+        horizon = self._architecture.horizon_steps
+        pasts = [past_at(snapshot, int(origin), self._architecture.window_steps) for origin in self._origins]
+        last = np.stack([LastValue().forecast(past, horizon) for past in pasts])
+        seasonal = np.stack([SeasonalNaive().forecast(past, horizon) for past in pasts])
+        # Where yesterday is unknown the seasonal method is served as the last value.
+        medians = {
+            ModelKind.LAST_VALUE: last,
+            ModelKind.SEASONAL_NAIVE: np.where(np.isfinite(seasonal), seasonal, last),
+        }
+        self._truth = np.where(np.isfinite(last), self._truth, np.nan)
+        return {kind: scaled_error(median, self._truth, self._scale) for kind, median in medians.items()}
+
+    def _materials(self) -> Iterator[Material]:
+        steps = self._architecture.window_steps
+        size = max(1, _BLOCK_ROWS // max(1, self._recording.z_TNA.shape[1]))
+        for begin in range(0, len(self._origins), size):
+            starts = torch.from_numpy(self._origins[begin : begin + size]) - steps + 1
+            yield self._recording.material(
+                starts,
+                torch.full((len(starts), 1), steps - 1),
+                reference=self._reference,
+                steps=steps,
+                architecture=self._architecture,
+            )
+
+
+def _stretches(
+    changes: NDArray[np.float32], truth: NDArray[np.float32], quantiles: tuple[float, ...]
+) -> NDArray[np.float32]:
+    """Of (N, S, F, H, Q) and (N, S, F, H): the stretch of each feature, step ahead and quantile, (F, H, Q)."""
+    middle = quantiles.index(0.5)
+    features, horizon = changes.shape[2:4]
+    stretches = np.ones((features, horizon, len(quantiles)), dtype=np.float32)
+    for index, quantile in enumerate(quantiles):
+        if index == middle:
+            continue
+        side = 1 if index > middle else -1
+        spread = side * (changes[..., index] - changes[..., middle])
+        error = side * (truth - changes[..., middle])
+        level = max(quantile, 1 - quantile)
+        for f, h in np.ndindex(features, horizon):
+            stretches[f, h, index] = stretch(spread[:, :, f, h], error[:, :, f, h], level)
+    return stretches
+
+
+def _mean(error: NDArray[np.float32]) -> float:
+    known = np.isfinite(error)
+    return float(error[known].mean()) if known.any() else float("nan")
+
+
+def _by_feature(error: NDArray[np.float32]) -> dict[str, float]:
+    means = {feature.name: _mean(error[:, index]) for index, feature in enumerate(FORECAST_FEATURES)}
+    return {name: mean for name, mean in means.items() if np.isfinite(mean)}

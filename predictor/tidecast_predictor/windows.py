@@ -1,0 +1,278 @@
+"""
+Cuts windows: out of a recording for training and scoring, out of a snapshot and its history for serving.
+
+Whatever the source, a forecast made at an origin sees nothing that was measured after it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tidecast_contract.features import FEATURES, FORECAST_FEATURES
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.batch import SMOOTHING_STEPS, Material
+from tidecast_predictor.config import DAY_SECONDS, Architecture
+from tidecast_predictor.scaling import Pool, Reference, refer, to_model
+
+Lookup = Callable[[Sequence[ServiceId], NDArray[np.int64]], NDArray[np.float32]]
+"""Services and times to measurements, float32 of shape (len(times), N, F); NaN where none is known."""
+
+REFERENCE_SAMPLES = 192
+_REFERENCE_DAYS = 7
+_BEFORE_SAMPLES = 240
+_GRID_STEPS = 60
+
+
+class RecordingTooShort(ValueError):
+    """A recording has too few steps to learn from and to validate on; the text says how many it takes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """
+    What is known at a moment: a window of measurements, and what came before it.
+
+    Attributes:
+        snapshot: The window; the moment is its `end_time`.
+        lookup: What came before.
+    """
+
+    snapshot: Snapshot
+    lookup: Lookup
+
+    def values(self, times: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Measurements at *times*, float32 of shape (len(times), N, F); NaN where missing or after the moment."""
+        snapshot = self.snapshot
+        values = self.lookup(snapshot.services, times)
+        values[times > snapshot.end_time] = np.nan
+        rows = (times - snapshot.start_time) // snapshot.step_seconds
+        inside = (rows >= 0) & (rows < snapshot.steps) & (times % snapshot.step_seconds == 0)
+        own = snapshot.values[rows[inside]]
+        values[inside] = np.where(np.isfinite(own), own, values[inside])
+        return values
+
+    def latest(self) -> NDArray[np.float32]:
+        """The newest measurement of every feature in the window, or in the day before it; NaN if none, (N, F)."""
+        latest = np.full(self.snapshot.values.shape[1:], np.nan, dtype=np.float32)
+        for values in self.snapshot.values[::-1]:
+            missing = np.isnan(latest)
+            if not missing.any():
+                return latest
+            latest[missing] = values[missing]
+        return np.where(np.isfinite(latest), latest, self.before())
+
+    def before(self) -> NDArray[np.float32]:
+        """
+        The newest measurement in the day before the window, (N, F), of what the window itself does not hold.
+
+        What the window holds is left NaN, as looking it up would cost much and decide nothing.
+        """
+        snapshot = self.snapshot
+        before = np.full(snapshot.values.shape[1:], np.nan, dtype=np.float32)
+        absent = ~np.isfinite(snapshot.values).any(axis=0)
+        concerned = np.flatnonzero(np.any(absent, axis=1))
+        if not concerned.size:
+            return before
+        stride = max(1, DAY_SECONDS // snapshot.step_seconds // _BEFORE_SAMPLES)
+        times = snapshot.start_time - (1 + stride * np.arange(_BEFORE_SAMPLES)) * snapshot.step_seconds
+        values = self.lookup([snapshot.services[index] for index in concerned], times)
+        first = np.isfinite(values).argmax(axis=0)  # the newest, as times fall
+        before[concerned] = np.take_along_axis(values, first[None], axis=0)[0]
+        return np.where(absent, before, np.nan).astype(np.float32)
+
+    def reference(self, horizon_steps: int, pool: Pool | None = None) -> Reference:
+        """How each service behaved over the last days, from samples of history and from the window."""
+        snapshot = self.snapshot
+        lag = max(1, horizon_steps // 2)
+        held = _REFERENCE_DAYS * DAY_SECONDS // snapshot.step_seconds
+        stride = max(1, held // REFERENCE_SAMPLES)
+        times = snapshot.end_time - (lag + stride * np.arange(REFERENCE_SAMPLES)) * snapshot.step_seconds
+        earlier, later = self.values(times), self.values(times + lag * snapshot.step_seconds)
+        window = snapshot.values
+        return refer(
+            to_model(np.concatenate([earlier, window[:-lag] if lag < len(window) else window[:0]])),
+            to_model(np.concatenate([later, window[lag:]])),
+            pool,
+        )
+
+    def material(self, reference: Reference, architecture: Architecture) -> Material:
+        """What a model of *architecture* needs to forecast at this moment."""
+        snapshot, steps = self.snapshot, architecture.window_steps
+        window = np.full((steps, *snapshot.values.shape[1:]), np.nan, dtype=np.float32)
+        used = min(steps, snapshot.steps)
+        window[steps - used :] = snapshot.values[snapshot.steps - used :]
+        shortened = replace(self, snapshot=replace(snapshot, values=window))
+        ago = np.array(architecture.seasons)[:, None] - _around(architecture.horizon_steps)[None, :]
+        times = snapshot.end_time - ago * snapshot.step_seconds
+        seasons = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
+        return Material(
+            z_BTNA=torch.from_numpy(to_model(window))[None],
+            before_BNA=torch.from_numpy(to_model(shortened.before()))[None],
+            times_BT=torch.from_numpy(shortened.snapshot.times)[None],
+            origins_BP=torch.tensor([[steps - 1]]),
+            seasons_BPWJNF=torch.from_numpy(seasons[..., : len(FORECAST_FEATURES)])[None, None],
+            calls_2E=torch.from_numpy(snapshot.calls),
+            rates_E=torch.from_numpy(snapshot.rates),
+            reference=reference,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """
+    A long snapshot on the model's scale, ready to cut many windows from.
+
+    Attributes:
+        z_TNA: Every step, NaN where missing.
+        before_GNA: The last value known before every `_GRID_STEPS`th step.
+        start_time: Of the first step, unix seconds.
+        step_seconds: The time between two steps.
+        calls_2E: Callers and callees, int64.
+        rates_E: Requests per second along each call.
+    """
+
+    z_TNA: Tensor
+    before_GNA: Tensor
+    start_time: int
+    step_seconds: int
+    calls_2E: Tensor
+    rates_E: Tensor
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Recording":
+        """The recording of *snapshot*."""
+        z = to_model(snapshot.values)
+        before = [np.full(z.shape[1:], np.nan, dtype=np.float32)]
+        for begin in range(0, len(z) - _GRID_STEPS, _GRID_STEPS):
+            part = z[begin : begin + _GRID_STEPS]
+            last = len(part) - 1 - np.isfinite(part[::-1]).argmax(axis=0)
+            newest = np.take_along_axis(part, last[None], axis=0)[0]
+            before.append(np.where(np.isfinite(newest), newest, before[-1]))
+        return cls(
+            z_TNA=torch.from_numpy(z),
+            before_GNA=torch.from_numpy(np.stack(before)),
+            start_time=snapshot.start_time,
+            step_seconds=snapshot.step_seconds,
+            calls_2E=torch.from_numpy(snapshot.calls),
+            rates_E=torch.from_numpy(snapshot.rates),
+        )
+
+    @property
+    def steps(self) -> int:
+        """T, the number of steps."""
+        return len(self.z_TNA)
+
+    def reference(self, steps: int, horizon_steps: int, samples: int = 4 * REFERENCE_SAMPLES) -> Reference:
+        """How each service behaved in the first *steps* steps."""
+        lag = max(1, horizon_steps // 2)
+        at = np.unique(np.linspace(0, max(0, steps - 1 - lag), samples).astype(np.int64))
+        z = self.z_TNA.numpy()
+        return refer(z[at], z[np.minimum(at + lag, steps - 1)])
+
+    def material(
+        self, starts_B: Tensor, origins_BP: Tensor, *, reference: Reference, steps: int, architecture: Architecture
+    ) -> Material:
+        """
+        Windows of *steps* steps.
+
+        Args:
+            starts_B: The first step of each window; steps before the recording are missing.
+            origins_BP: The steps within each window that forecasts are made at.
+            reference: How each service usually behaves.
+            steps: The length of the windows.
+            architecture: Of the model they are for.
+        """
+        at_BT = starts_B[:, None] + torch.arange(steps)
+        bases_BP = starts_B[:, None] + origins_BP
+        around_J = torch.from_numpy(_around(architecture.horizon_steps))
+        seasons_W = torch.tensor(architecture.seasons)
+        at_BPWJ = bases_BP[..., None, None] - seasons_W[:, None] + around_J
+        seasons = self._gather(at_BPWJ, len(FORECAST_FEATURES))
+        seasons[at_BPWJ > bases_BP[..., None, None]] = torch.nan
+        grid_B = (starts_B // _GRID_STEPS).clamp(min=0, max=len(self.before_GNA) - 1)
+        return Material(
+            z_BTNA=self._gather(at_BT, len(FEATURES)),
+            before_BNA=self.before_GNA[grid_B],
+            times_BT=self.start_time + at_BT * self.step_seconds,
+            origins_BP=origins_BP,
+            seasons_BPWJNF=seasons,
+            calls_2E=self.calls_2E,
+            rates_E=self.rates_E,
+            reference=reference,
+        )
+
+    def targets(self, bases_BP: Tensor, horizon_steps: int) -> Tensor:
+        """What came true after each origin, on the model's scale, (N, B, P, F, H); NaN where missing."""
+        at_BPH = bases_BP[..., None] + torch.arange(1, horizon_steps + 1)
+        return self._gather(at_BPH, len(FORECAST_FEATURES)).permute(3, 0, 1, 4, 2)
+
+    def _gather(self, at: Tensor, features: int) -> Tensor:
+        """Steps at any positions, (*at.shape, N, features); NaN outside of the recording."""
+        values = self.z_TNA[at.clamp(0, self.steps - 1)][..., :features]
+        values[(at < 0) | (at >= self.steps)] = torch.nan
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """
+    Which origins are trained on and which are validated on; between them a gap, so that no target is shared.
+
+    Attributes:
+        training_steps: Steps that training may see, its targets included.
+        first_origin: The first origin of validation.
+        last_origin: The last one.
+    """
+
+    training_steps: int
+    first_origin: int
+    last_origin: int
+
+    @classmethod
+    def of(cls, steps: int, horizon_steps: int) -> "Split":
+        """
+        The last tenth is for validation, or two horizons where that is more.
+
+        Raises:
+            RecordingTooShort: If that leaves no origin to train on.
+        """
+        first_origin = steps - max(steps // 10, 2 * horizon_steps)
+        training_steps = first_origin - min(horizon_steps, steps // 20)
+        if training_steps <= horizon_steps:
+            raise RecordingTooShort(
+                f"{steps} steps are too few to train for {horizon_steps} steps ahead; it takes 4 times as many"
+            )
+        return cls(training_steps, first_origin, steps - 1 - horizon_steps)
+
+
+def recorded(snapshot: Snapshot) -> Lookup:
+    """Looks things up in *snapshot* itself, for scoring on a recording."""
+    columns = {service: column for column, service in enumerate(snapshot.services)}
+
+    def lookup(services: Sequence[ServiceId], times: NDArray[np.int64]) -> NDArray[np.float32]:
+        rows, offsets = np.divmod(times - snapshot.start_time, snapshot.step_seconds)
+        inside = np.flatnonzero((rows >= 0) & (rows < snapshot.steps) & (offsets == 0))
+        chosen = np.fromiter((columns[service] for service in services), np.int64, len(services))
+        values = np.full((len(times), len(chosen), len(FEATURES)), np.nan, dtype=np.float32)
+        values[inside] = snapshot.values[np.ix_(rows[inside], chosen)]
+        return values
+
+    return lookup
+
+
+def past_at(snapshot: Snapshot, origin: int, window_steps: int) -> Past:
+    """What was known at step *origin* of a recording."""
+    begin = max(0, origin - window_steps + 1)
+    end_time = snapshot.start_time + origin * snapshot.step_seconds
+    window = replace(snapshot, end_time=end_time, values=snapshot.values[begin : origin + 1])
+    return Past(window, recorded(snapshot))
+
+
+def _around(horizon_steps: int) -> NDArray[np.int64]:
+    """Steps relative to an origin that a smoothed course over the horizon needs."""
+    return np.arange(-SMOOTHING_STEPS, horizon_steps + SMOOTHING_STEPS + 1)
