@@ -11,8 +11,8 @@ from tidecast_operator.telemetry.schema import ResourceSchema, TrafficSchema
 _LOOKBACK_SECONDS = 300
 # Real intervals are round; a series that was scraped for a part of the lookback must not make up odd ones.
 _INTERVALS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
-_SCRAPES_IN_A_RANGE = 4
-"""With fewer, one missed scrape leaves no rate; Prometheus 3 does not count the scrape at a range's left end."""
+_SCRAPES_IN_A_RANGE = 3
+"""A rate needs two samples, so one scrape may be missed; Prometheus 3 does not count one at the left end of a range."""
 
 
 @dataclass(frozen=True, slots=True)
