@@ -1,0 +1,274 @@
+"""
+The one door to the Kubernetes API for everything that is written, and for Secrets and Leases.
+
+Synchronous: call it in a thread. What is watched comes in through `handlers` instead. Knows nothing of forecasts.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+
+from tidecast_operator.errors import ApiServerUnavailable, Misconfigured, TidecastError
+from tidecast_operator.resources import FORECASTERS, FORECASTS, GROUP, VERSION
+
+_TIMEOUT_SECONDS = (5, 20)
+_FIELD_MANAGER = "tidecast"
+_Result = TypeVar("_Result")
+_load_kube_config: Any = config.load_kube_config
+_load_incluster_config: Any = config.load_incluster_config
+
+
+class Outcome(Enum):
+    """What became of a write."""
+
+    DONE = "Done"
+    GONE = "Gone"
+    """The object, or its namespace, is not there any more."""
+    CONFLICT = "Conflict"
+    """Somebody else was first: it exists already, or changed since it was read."""
+
+
+class WriteRefused(TidecastError):
+    """
+    The API server understood a write and refuses it for good, as for a status that its schema does not allow.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """
+    A Lease of `coordination.k8s.io`.
+
+    Attributes:
+        namespace: Where it lives.
+        name: Its name.
+        holder: Who holds it; empty for nobody.
+        duration_seconds: How long it holds without being renewed.
+        acquire_time: Since when its holder has it.
+        transitions: How often it changed hands.
+        version: Changes with every renewal; empty for one that is still to be created.
+    """
+
+    namespace: str
+    name: str
+    holder: str
+    duration_seconds: int
+    acquire_time: datetime
+    transitions: int = 0
+    version: str = ""
+
+
+def load_configuration(kubeconfig: Path | None) -> client.Configuration:
+    """
+    How to reach the API server: from *kubeconfig*, else from the pod's service account, else from the user's own.
+
+    Raises:
+        Misconfigured: If there is none of them.
+    """
+    configuration = client.Configuration()
+    try:
+        if kubeconfig is not None:
+            _load_kube_config(str(kubeconfig), client_configuration=configuration)
+        else:
+            _load_ambient(configuration)
+    except (ConfigException, OSError) as error:
+        raise Misconfigured(
+            "--kubeconfig", str(error), "name a kubeconfig file, or run in a pod with a service account"
+        ) from error
+    return configuration
+
+
+def _load_ambient(configuration: client.Configuration) -> None:
+    try:
+        _load_incluster_config(client_configuration=configuration)
+    except ConfigException:
+        _load_kube_config(client_configuration=configuration)
+
+
+class Cluster:
+    """
+    Calls of the Kubernetes API; safe to use from several threads.
+
+    Every method raises `ApiServerUnavailable` when the API server does not answer or asks to be left alone,
+    `Misconfigured` when the operator lacks a permission, and `WriteRefused` when a write is not valid.
+
+    Args:
+        configuration: From `load_configuration`.
+        connections: How many are kept open: as many as threads that call.
+    """
+
+    def __init__(self, configuration: client.Configuration, *, connections: int = 12) -> None:
+        configuration.connection_pool_maxsize = connections
+        # Typed in some of the versions that are supported, and not in others.
+        self._client: Any = client.ApiClient(configuration)
+        self._custom: Any = client.CustomObjectsApi(self._client)
+        self._core: Any = client.CoreV1Api(self._client)
+        self._coordination: Any = client.CoordinationV1Api(self._client)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The decoded values of a Secret; None if it is not there."""
+        secret = _found(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_SECONDS))
+        if secret is None:
+            return None
+        return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
+
+    def create_forecast(self, body: Mapping[str, Any]) -> Outcome:
+        """Creates a ServicePerformanceForecast; `CONFLICT` if one of that name exists."""
+        namespace = body["metadata"]["namespace"]
+        return _written(
+            lambda: self._custom.create_namespaced_custom_object(
+                GROUP, VERSION, namespace, FORECASTS, dict(body), **self._writing()
+            )
+        )
+
+    def delete_forecast(self, namespace: str, name: str, *, uid: str) -> Outcome:
+        """Deletes that very ServicePerformanceForecast; `CONFLICT` if another one bears its name now."""
+        body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
+        return _written(
+            lambda: self._custom.delete_namespaced_custom_object(
+                GROUP, VERSION, namespace, FORECASTS, name, body=body, _request_timeout=_TIMEOUT_SECONDS
+            )
+        )
+
+    def patch_forecast_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Outcome:
+        """Merges *status* into that of a ServicePerformanceForecast; None removes a field."""
+        return _written(
+            lambda: self._custom.patch_namespaced_custom_object_status(
+                GROUP, VERSION, namespace, FORECASTS, name, {"status": status}, **self._writing()
+            )
+        )
+
+    def patch_forecaster_status(self, name: str, status: Mapping[str, Any]) -> Outcome:
+        """Merges *status* into that of a Forecaster; None removes a field."""
+        return _written(
+            lambda: self._custom.patch_cluster_custom_object_status(
+                GROUP, VERSION, FORECASTERS, name, {"status": status}, **self._writing()
+            )
+        )
+
+    def create_event(self, namespace: str, body: Mapping[str, Any]) -> Outcome:
+        """Creates an Event."""
+        return _written(lambda: self._core.create_namespaced_event(namespace, body, **self._writing()))
+
+    def read_lease(self, namespace: str, name: str) -> Lease | None:
+        """A Lease; None if it is not there."""
+        found = _found(
+            lambda: self._coordination.read_namespaced_lease(name, namespace, _request_timeout=_TIMEOUT_SECONDS)
+        )
+        if found is None:
+            return None
+        return Lease(
+            namespace=namespace,
+            name=name,
+            holder=found.spec.holder_identity or "",
+            duration_seconds=found.spec.lease_duration_seconds or 0,
+            acquire_time=found.spec.acquire_time or datetime.now(UTC),
+            transitions=found.spec.lease_transitions or 0,
+            version=found.metadata.resource_version,
+        )
+
+    def write_lease(self, lease: Lease) -> Outcome:
+        """
+        Creates a Lease without a version, and renews one with: `CONFLICT` if it exists, or changed since it was read.
+        """
+        body = client.V1Lease(
+            metadata=client.V1ObjectMeta(
+                name=lease.name, namespace=lease.namespace, resource_version=lease.version or None
+            ),
+            spec=client.V1LeaseSpec(
+                holder_identity=lease.holder,
+                lease_duration_seconds=lease.duration_seconds,
+                acquire_time=lease.acquire_time,
+                renew_time=datetime.now(UTC),
+                lease_transitions=lease.transitions,
+            ),
+        )
+        if lease.version:
+            return _written(
+                lambda: self._coordination.replace_namespaced_lease(
+                    lease.name, lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS
+                )
+            )
+        return _written(
+            lambda: self._coordination.create_namespaced_lease(lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS)
+        )
+
+    def _writing(self) -> dict[str, Any]:
+        # Nobody reads the answer to a write: the watch brings it anyway.
+        return {"field_manager": _FIELD_MANAGER, "_request_timeout": _TIMEOUT_SECONDS, "_preload_content": False}
+
+
+def _found(read: Callable[[], _Result]) -> _Result | None:
+    try:
+        return _translated(read)
+    except _NotFound:
+        return None
+
+
+def _written(write: Callable[[], Any]) -> Outcome:
+    try:
+        answer = _translated(write)
+    except _NotFound:
+        return Outcome.GONE
+    except _Conflict:
+        return Outcome.CONFLICT
+    if isinstance(answer, urllib3.BaseHTTPResponse):
+        answer.release_conn()
+    return Outcome.DONE
+
+
+class _NotFound(Exception):
+    pass
+
+
+class _Conflict(Exception):
+    pass
+
+
+def _translated(call: Callable[[], _Result]) -> _Result:
+    try:
+        return call()
+    except ApiException as error:
+        raise _meaning(error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise ApiServerUnavailable(f"the API server does not answer: {_short(error)}") from error
+
+
+def _meaning(error: ApiException) -> Exception:
+    status, text = error.status or 0, f"{error.status} {error.reason}"
+    if status == 404:
+        return _NotFound(text)
+    if status == 409:
+        return _Conflict(text)
+    if status == 403:
+        return Misconfigured(
+            "permissions",
+            f"the API server answers {_message(error)}",
+            "grant the operator what manifests/rbac.yaml says",
+        )
+    if status in (400, 405, 413, 415, 422):
+        return WriteRefused(f"the API server refuses: {text}: {_message(error)}")
+    return ApiServerUnavailable(f"the API server answers {text}")
+
+
+def _message(error: ApiException) -> str:
+    body = error.body if isinstance(error.body, str) else (error.body or b"").decode(errors="replace")
+    return " ".join(body.split())[:400]
+
+
+def _short(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return " ".join(str(reason or error).split())[:200]

@@ -1,0 +1,233 @@
+"""
+The one background task: observe, predict, publish, for the whole graph, at every step.
+
+A cycle depends only on what is true now. What goes wrong in a stage that was to be expected is told in conditions and
+tried again at the next step; the old forecasts stay and age.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.snapshot import Snapshot
+from tidecast_contract.status import PredictorStatus, TrainingState
+from tidecast_operator.doors import Collects, Predicts
+from tidecast_operator.errors import PredictorUnavailable, TidecastError
+from tidecast_operator.history_filling import HistoryFiller, Wanted
+from tidecast_operator.observing import Observer
+from tidecast_operator.picture import Picture
+from tidecast_operator.publishing.forecaster_status import HistoryFacts
+from tidecast_operator.publishing.publisher import Publisher
+from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
+from tidecast_operator.settings import Settings
+from tidecast_operator.settings_keeper import InUse, SettingsKeeper
+
+_log = logging.getLogger(__name__)
+_LONGEST_SETTLE_SECONDS = 5.0  # the last scrape of a step has then been stored
+_PAUSE_SECONDS = 1.0
+
+
+class Opens(Protocol):
+    """Where a cycle gets its connections from."""
+
+    async def collectors(self, settings: Settings) -> tuple[Collects, Collects]:
+        """Two collectors, for the cycle and for the history."""
+
+    async def predictor(self, settings: Settings) -> Predicts:
+        """The predictor."""
+
+
+class Leads(Protocol):
+    """Who says whether this replica runs cycles."""
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it does."""
+
+
+class Watches(Protocol):
+    """Who wants to know that cycles go on."""
+
+    def completed(self, outcome: str, *, step_seconds: int) -> None:
+        """A cycle has completed, with a forecast or with a problem that was to be expected."""
+
+    def failed(self) -> None:
+        """A cycle broke on an error that nobody expected."""
+
+
+class Cycle:
+    """
+    Runs the cycles, one after the other.
+
+    Args:
+        picture: The cluster.
+        doors: Prometheus and the predictor.
+        publisher: Where the results go.
+        leadership: Whether this replica runs them.
+        clock: Unix seconds; tests have their own.
+    """
+
+    def __init__(
+        self,
+        picture: Picture,
+        doors: Opens,
+        *,
+        publisher: Publisher,
+        leadership: Leads,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._picture = picture
+        self._doors = doors
+        self._publisher = publisher
+        self._leadership = leadership
+        self._clock = clock
+        self._keeper = SettingsKeeper()
+        self._observer = Observer()
+        self._filler = HistoryFiller()
+        self._owes_training = True
+        self._schedule_checked = int(clock())
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """The next cycle shall not wait for the next step: something important has changed."""
+        self._wake.set()
+
+    async def run(self, watcher: Watches) -> None:
+        """Runs cycles until cancelled."""
+        try:
+            while not self._picture.is_settled():  # noqa: ASYNC110 - it is the absence of events that is awaited
+                await asyncio.sleep(_PAUSE_SECONDS / 4)
+            while True:
+                await self._run_safely(watcher)
+                await self._until_next()
+        finally:
+            await self._filler.stop()
+
+    async def run_once(self) -> str:
+        """One cycle; says in a word how it ended."""
+        in_use = self._in_use()
+        if not self._leadership.is_leader:
+            await self._filler.stop()
+            return "Standby"
+        found = Round(in_use, start_time=self._clock())
+        if in_use.settings is not None:
+            await self._observe(found, in_use.settings)
+            await self._predict(found, in_use.settings)
+        with found.stage("publish"):
+            return await asyncio.to_thread(
+                self._publisher.publish, found, self._picture.forecasts(), self._picture.workloads()
+            )
+
+    async def _run_safely(self, watcher: Watches) -> None:
+        try:
+            outcome = await self.run_once()
+        except Exception:  # noqa: BLE001 - the edge of the task
+            # The cycle does not count as completed, so that health notices when this lasts.
+            _log.exception("cycle failed")
+            watcher.failed()
+        else:
+            watcher.completed(outcome, step_seconds=_step(self._in_use()))
+
+    async def _until_next(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds_until_next(self._clock(), _step(self._in_use())))
+        except TimeoutError:
+            return
+        # Whoever changes one thing often changes the next in the same moment.
+        await asyncio.sleep(_PAUSE_SECONDS)
+        self._wake.clear()
+
+    async def _observe(self, found: Round, settings: Settings) -> None:
+        try:
+            with found.stage("observe"):
+                collector, _ = await self._doors.collectors(settings)
+                found.observed = await self._observer.observe(
+                    collector,
+                    self._picture.workloads(),
+                    settings=settings,
+                    end_time=last_step(found.start_time, settings.step_seconds),
+                )
+        except TidecastError as error:
+            found.telemetry_problem = error
+            return
+        # Before the forecast, so that the watch brings new resources back in time for it.
+        with found.stage("own"):
+            await asyncio.to_thread(self._publisher.own, found, self._picture.forecasts(), self._picture.workloads())
+
+    async def _predict(self, found: Round, settings: Settings) -> None:
+        try:
+            with found.stage("predict"):
+                predictor = await self._doors.predictor(settings)
+                status = await predictor.status()
+                found.predictor = status
+                if found.observed is not None:
+                    window = found.observed.window
+                    found.history = await self._keep_history(window, status, predictor, settings)
+                    found.forecast = await predictor.forecast(window, settings.horizon_steps)
+        except (PredictorUnavailable, ContractMismatch) as error:
+            found.predictor_problem = error
+
+    async def _keep_history(
+        self, window: Snapshot, status: PredictorStatus, predictor: Predicts, settings: Settings
+    ) -> HistoryFacts:
+        history = status.history
+        missing = self._filler.appendable(window, history)
+        if missing is not None:
+            history = await predictor.append_history([missing])
+        wanted = Wanted(
+            start_time=window.end_time - settings.training.history_seconds + settings.step_seconds,
+            window_start_time=window.start_time,
+            step_seconds=settings.step_seconds,
+            services=len(window.services),
+        )
+        _, collector = await self._doors.collectors(settings)
+        self._filler.consider(history, wanted, (collector, predictor), self._picture.workloads)
+        await self._train_if_due(status, predictor, settings)
+        progress = self._filler.progress(
+            history, end_time=window.end_time, wanted_seconds=settings.training.history_seconds
+        )
+        return HistoryFacts(progress, self._filler.message)
+
+    async def _train_if_due(self, status: PredictorStatus, predictor: Predicts, settings: Settings) -> None:
+        """Asks for a training on schedule, and whenever a longer history has been filled."""
+        now = int(self._clock())
+        self._owes_training |= settings.training.schedule.is_due_between(self._schedule_checked, now)
+        self._schedule_checked = now
+        if self._filler.is_running:
+            self._owes_training = True
+            return
+        if not self._owes_training or status.training.state is TrainingState.RUNNING:
+            return
+        self._owes_training = not await predictor.train(
+            window_steps=settings.window_steps,
+            horizon_steps=settings.horizon_steps,
+            minimum_history_seconds=settings.training.minimum_history_seconds,
+        )
+        if not self._owes_training:
+            _log.info("training asked for")
+
+    def _in_use(self) -> InUse:
+        return self._keeper.in_use(self._picture.forecasters())
+
+
+def settle_seconds(step_seconds: int) -> float:
+    """How long after a step has ended its measurements are asked for."""
+    return min(_LONGEST_SETTLE_SECONDS, step_seconds / 5)
+
+
+def last_step(now: float, step_seconds: int) -> int:
+    """The last step that can be asked for."""
+    return int((now - settle_seconds(step_seconds)) // step_seconds) * step_seconds
+
+
+def seconds_until_next(now: float, step_seconds: int) -> float:
+    """Until the next step has ended and settled; steps that have passed meanwhile are left out."""
+    due = last_step(now, step_seconds) + step_seconds + settle_seconds(step_seconds)
+    return max(due - now, 0.01)
+
+
+def _step(in_use: InUse) -> int:
+    return IDLE_STEP_SECONDS if in_use.settings is None else in_use.settings.step_seconds

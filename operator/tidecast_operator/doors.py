@@ -1,0 +1,133 @@
+"""
+The connections that a Forecaster's settings ask for, kept as long as the settings and the credentials stay the same.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from tidecast_contract.forecast import Forecast
+from tidecast_contract.snapshot import Snapshot
+from tidecast_contract.status import HistoryStatus, PredictorStatus
+from tidecast_operator.errors import Misconfigured
+from tidecast_operator.predictor_client import PredictorClient
+from tidecast_operator.settings import PredictorSettings, PrometheusSettings, SecretReference, Settings
+from tidecast_operator.telemetry.collector import Collector
+from tidecast_operator.telemetry.observations import Observations
+from tidecast_operator.telemetry.prometheus import Connection, Prometheus
+
+
+class Collects(Protocol):
+    """What a cycle needs of the collector; synchronous."""
+
+    def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
+        """What was measured at the steps from start to end, both included."""
+
+
+class Predicts(Protocol):
+    """What a cycle needs of the predictor."""
+
+    async def status(self) -> PredictorStatus:
+        """Everything the predictor says about itself."""
+
+    async def forecast(self, snapshot: Snapshot, horizon_steps: int) -> Forecast:
+        """The forecast of every service of *snapshot*."""
+
+    async def append_history(self, snapshots: list[Snapshot]) -> HistoryStatus:
+        """Adds to the history."""
+
+    async def train(self, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
+        """Asks for a training; False when none was started."""
+
+
+class Secrets(Protocol):
+    """What the doors need of the cluster."""
+
+    def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The decoded values of a Secret; None if it is not there."""
+
+
+class Doors:
+    """
+    Opens the doors to Prometheus and the predictor, and closes those that nobody needs any more.
+
+    Args:
+        secrets: Where credentials are read from, at every cycle: they are rotated.
+    """
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._directory = Path(tempfile.mkdtemp(prefix="tidecast-"))
+        self._prometheus: Prometheus | None = None
+        self._collectors: tuple[Collects, Collects] | None = None
+        self._made_for: tuple[Connection, tuple[str, ...]] | None = None
+        self._predictor: tuple[PredictorSettings, PredictorClient] | None = None
+
+    async def collectors(self, settings: Settings) -> tuple[Collects, Collects]:
+        """
+        Two collectors for these settings that may work at the same time: for the cycle, and for the history.
+
+        Raises:
+            Misconfigured: If the Secret or a key in it is not there.
+            ApiServerUnavailable: If the Secret cannot be read.
+        """
+        connection = await asyncio.to_thread(self._connection, settings.prometheus)
+        made_for = connection, settings.sources
+        if self._collectors is None or self._made_for != made_for:
+            if self._prometheus is not None:
+                self._prometheus.close()
+            self._prometheus, self._made_for = Prometheus(connection), made_for
+            self._collectors = (
+                Collector(self._prometheus, settings.sources),
+                Collector(self._prometheus, settings.sources),
+            )
+        return self._collectors
+
+    async def predictor(self, settings: Settings) -> Predicts:
+        """The predictor for these settings."""
+        if self._predictor is None or self._predictor[0] != settings.predictor:
+            if self._predictor is not None:
+                await self._predictor[1].close()
+            client = PredictorClient(settings.predictor.address, timeout_seconds=settings.predictor.timeout_seconds)
+            self._predictor = settings.predictor, client
+        return self._predictor[1]
+
+    async def close(self) -> None:
+        """Closes all doors."""
+        if self._prometheus is not None:
+            self._prometheus.close()
+        if self._predictor is not None:
+            await self._predictor[1].close()
+
+    def _connection(self, settings: PrometheusSettings) -> Connection:
+        token, basic = ("", None) if settings.secret is None else self._credentials(settings.secret)
+        ca_file = None
+        if settings.ca_bundle:
+            ca_file = self._directory / "prometheus-ca.pem"
+            ca_file.write_text(settings.ca_bundle)
+        return Connection(
+            url=settings.url,
+            timeout_seconds=settings.timeout_seconds,
+            headers=settings.headers,
+            bearer_token=token,
+            basic=basic,
+            ca_file=ca_file,
+        )
+
+    def _credentials(self, reference: SecretReference) -> tuple[str, tuple[str, str] | None]:
+        path = "spec.prometheus.authSecretRef"
+        place = f"{reference.namespace}/{reference.name}"
+        secret = self._secrets.read_secret(reference.namespace, reference.name)
+        if secret is None:
+            raise Misconfigured(path, f"there is no Secret {place}", "create it, or correct name and namespace")
+        keys = (reference.key,) if reference.type == "BearerToken" else ("username", "password")
+        missing = [key for key in keys if not secret.get(key)]
+        if missing:
+            raise Misconfigured(
+                path, f"the Secret {place} has no value for {', '.join(missing)}", "add it, or correct type and key"
+            )
+        if reference.type == "BearerToken":
+            return secret[reference.key].strip(), None
+        return "", (secret["username"], secret["password"])

@@ -1,0 +1,212 @@
+"""
+Gives the predictor the history that it lacks: from Prometheus, in chunks, in the background.
+
+Level-triggered: what is missing follows from what the predictor says that it holds. What it holds reaches without a
+hole from start to end, so a hole after the end is closed first, and then the start is moved back chunk by chunk.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.snapshot import Snapshot
+from tidecast_contract.status import HistoryStatus
+from tidecast_operator import snapshots
+from tidecast_operator.discovery.workloads import WorkloadIndex
+from tidecast_operator.doors import Collects, Predicts
+from tidecast_operator.errors import NotEnoughData, TidecastError
+
+_log = logging.getLogger(__name__)
+_CHUNK_CELLS = 2_000_000  # services times steps: 56 MB of values
+_CHUNK_SECONDS = 6 * 3600
+_CHUNK_LEAST_STEPS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    The history that the predictor should hold.
+
+    Attributes:
+        start_time: From here, unix seconds.
+        window_start_time: The first step of the window that the cycle itself sends; nothing from here on is fetched.
+        step_seconds: Between two steps.
+        services: About how many, which decides on the length of a chunk.
+    """
+
+    start_time: int
+    window_start_time: int
+    step_seconds: int
+    services: int
+
+    @property
+    def chunk_steps(self) -> int:
+        """How many steps are fetched at once."""
+        by_size = _CHUNK_CELLS // max(1, self.services)
+        return max(_CHUNK_LEAST_STEPS, min(by_size, _CHUNK_SECONDS // self.step_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    How far Prometheus was asked, whether or not it knew anything.
+
+    Attributes:
+        back_to: The earliest step that was asked for; None before the first.
+        forth_to: The last step after the end of the history that was asked for; None before the first.
+    """
+
+    back_to: int | None = None
+    forth_to: int | None = None
+
+
+def next_chunk(history: HistoryStatus, wanted: Wanted, asked: Asked) -> tuple[int, int] | None:
+    """
+    The first and the last step to fetch next; None if nothing is missing, or the cycle has to send its window first.
+    """
+    step = wanted.step_seconds
+    if history.step_seconds != step:
+        return None
+    length = (wanted.chunk_steps - 1) * step
+    end = max(history.end_time, asked.forth_to or 0)
+    if end < wanted.window_start_time - step:
+        first = max(end + step, _aligned(wanted.start_time, step))
+        return first, min(first + length, wanted.window_start_time - step)
+    start = history.start_time if asked.back_to is None else min(history.start_time, asked.back_to)
+    last = start - step
+    first = max(_aligned(wanted.start_time, step), last - length)
+    return None if first > last else (first, last)
+
+
+class HistoryFiller:
+    """
+    At most one chunk is under way at a time, in a task of its own.
+    """
+
+    def __init__(self) -> None:
+        self._asked = Asked()
+        self._known_end = 0
+        self._task: asyncio.Task[None] | None = None
+        self._message = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether history is being fetched now."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def message(self) -> str:
+        """What is being fetched, or what went wrong with it."""
+        return self._message
+
+    def appendable(self, window: Snapshot, history: HistoryStatus) -> Snapshot | None:
+        """
+        The steps of the window that the predictor lacks; None if there are none, or if a hole would be left before.
+        """
+        step = window.step_seconds
+        if history.step_seconds != step:
+            return window
+        end = max(history.end_time, self._asked.forth_to or 0)
+        if end < window.start_time - step:
+            return None
+        missing = (window.end_time - history.end_time) // step
+        if missing <= 0:
+            return None
+        return replace(window, values=window.values[-missing:])
+
+    def progress(self, history: HistoryStatus, *, end_time: int, wanted_seconds: int) -> float:
+        """How much of the wanted time is there or was asked for in vain, between 0 and 1."""
+        if not history.step_seconds:
+            return 0.0
+        start = history.start_time if self._asked.back_to is None else min(history.start_time, self._asked.back_to)
+        # The first step describes the time before it.
+        return max(0.0, min(1.0, (end_time - start + history.step_seconds) / wanted_seconds))
+
+    def consider(
+        self,
+        history: HistoryStatus,
+        wanted: Wanted,
+        doors: tuple[Collects, Predicts],
+        workloads: Callable[[], WorkloadIndex],
+    ) -> None:
+        """
+        Starts to fetch what is missing, unless that is under way.
+
+        Args:
+            history: What the predictor says that it holds.
+            wanted: What it should hold.
+            doors: Where it is fetched from and sent to.
+            workloads: The cluster, asked for at every chunk.
+        """
+        if self.is_running:
+            return
+        self._notice_loss(history, wanted)
+        if next_chunk(history, wanted, self._asked) is None:
+            self._message = ""
+            return
+        self._task = asyncio.create_task(self._fill(history, wanted, doors, workloads), name="history filling")
+
+    async def stop(self) -> None:
+        """Ends what is under way; it is taken up again where it was."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _notice_loss(self, history: HistoryStatus, wanted: Wanted) -> None:
+        """A predictor that lost its history, or is another one, is asked from the beginning."""
+        if history.step_seconds != wanted.step_seconds or history.end_time < self._known_end:
+            self._asked = Asked()
+        self._known_end = history.end_time
+
+    async def _fill(
+        self,
+        history: HistoryStatus,
+        wanted: Wanted,
+        doors: tuple[Collects, Predicts],
+        workloads: Callable[[], WorkloadIndex],
+    ) -> None:
+        try:
+            while (chunk := next_chunk(history, wanted, self._asked)) is not None:
+                self._message = f"Collecting {(chunk[1] - chunk[0]) // 3600 + 1} h of history from Prometheus."
+                closes_hole = chunk[0] > history.end_time
+                history = await self._transfer(chunk, history, doors, workloads())
+                self._known_end = max(self._known_end, history.end_time)
+                self._remember(chunk, closes_hole=closes_hole)
+            self._message = ""
+        except (TidecastError, ContractMismatch) as error:
+            self._message = f"Interrupted, tried again at the next step: {error}"
+            _log.warning("history filling interrupted: %s", error)
+        except Exception:  # noqa: BLE001 - the edge of a task that nobody awaits; forecasts go on without it
+            self._message = "Interrupted by an error of the operator's own, see its log; tried again at the next step."
+            _log.exception("history filling failed")
+
+    async def _transfer(
+        self,
+        chunk: tuple[int, int],
+        history: HistoryStatus,
+        doors: tuple[Collects, Predicts],
+        workloads: WorkloadIndex,
+    ) -> HistoryStatus:
+        collector, predictor = doors
+        try:
+            observations = await asyncio.to_thread(collector.collect, *chunk, history.step_seconds)
+            built = await asyncio.to_thread(snapshots.build, observations, workloads)
+        except NotEnoughData:
+            return history  # Prometheus did not know anything yet, or no more
+        if not built.snapshot.services:
+            return history
+        after = await predictor.append_history([built.snapshot])
+        _log.info("history: sent %d steps of %d services", built.snapshot.steps, len(built.snapshot.services))
+        return after
+
+    def _remember(self, chunk: tuple[int, int], *, closes_hole: bool) -> None:
+        if closes_hole:
+            self._asked = replace(self._asked, forth_to=chunk[1])
+        else:
+            self._asked = replace(self._asked, back_to=min(chunk[0], self._asked.back_to or chunk[0]))
+
+
+def _aligned(time: int, step: int) -> int:
+    return -(-time // step) * step

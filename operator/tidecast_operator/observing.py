@@ -1,0 +1,93 @@
+"""
+Keeps the window of measurements that a forecast looks at: filled at first, then extended by the new steps alone.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidecast_contract.features import REQUESTS, index_of
+from tidecast_contract.snapshot import Snapshot
+from tidecast_operator import snapshots
+from tidecast_operator.discovery.workloads import WorkloadIndex
+from tidecast_operator.doors import Collects
+from tidecast_operator.errors import NotEnoughData
+from tidecast_operator.settings import Settings
+from tidecast_operator.telemetry.observations import Observations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """
+    What a cycle knows after it has asked Prometheus.
+
+    Attributes:
+        window: The last steps, as many as a forecast looks at.
+        queries: How many requests to Prometheus it took.
+        sources: The telemetry sources in it.
+        unattributed_requests_per_second: Of calls with a side that no workload was found for.
+        warnings: What Prometheus warned of.
+    """
+
+    window: Snapshot
+    queries: int
+    sources: tuple[str, ...]
+    unattributed_requests_per_second: float
+    warnings: tuple[str, ...]
+
+    @property
+    def missing_ratio(self) -> float:
+        """The part of the requests of all workloads and steps that was not measured; NaN without workloads."""
+        inside = [row for row, service in enumerate(self.window.services) if not service.is_external]
+        if not inside:
+            return float("nan")
+        return float(np.isnan(self.window.values[:, inside, index_of(REQUESTS)]).mean())
+
+
+class Observer:
+    """
+    Asks for what is new since the last time. Not for two calls at once.
+    """
+
+    def __init__(self) -> None:
+        self._last: Observed | None = None
+        self._made_for: tuple[object, ...] = ()
+
+    async def observe(
+        self, collector: Collects, workloads: WorkloadIndex, *, settings: Settings, end_time: int
+    ) -> Observed:
+        """
+        The window that ends at *end_time*, a multiple of the step.
+
+        Raises:
+            PrometheusUnavailable: If Prometheus cannot be asked.
+            NotEnoughData: If there is no telemetry, or none of a service.
+        """
+        made_for = (settings.prometheus.url, settings.sources, settings.step_seconds, settings.window_steps)
+        if made_for != self._made_for:
+            self._last, self._made_for = None, made_for
+        start_time = end_time - (settings.window_steps - 1) * settings.step_seconds
+        if self._last is not None and self._last.window.end_time >= end_time:
+            return self._last
+        if self._last is not None:
+            start_time = max(start_time, self._last.window.end_time + settings.step_seconds)
+        observations = await asyncio.to_thread(collector.collect, start_time, end_time, settings.step_seconds)
+        self._last = await asyncio.to_thread(self._extended, observations, workloads, steps=settings.window_steps)
+        return self._last
+
+    def _extended(self, observations: Observations, workloads: WorkloadIndex, *, steps: int) -> Observed:
+        built = snapshots.build(observations, workloads)
+        window = None if self._last is None else self._last.window
+        window = snapshots.extend(window, built.snapshot, steps=steps)
+        if not window.services:
+            raise NotEnoughData(
+                "Prometheus answers but knows no service of the last steps; check spec.telemetry.sources"
+            )
+        return Observed(
+            window=window,
+            queries=observations.queries,
+            sources=built.sources,
+            unattributed_requests_per_second=built.unattributed_requests_per_second,
+            warnings=observations.warnings,
+        )

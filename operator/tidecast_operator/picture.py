@@ -1,0 +1,79 @@
+"""
+The cluster as the last watch events left it: workloads, namespaces and Tidecast's own resources.
+
+Fed on the event loop; what it hands out is frozen. Knows neither kopf nor the API server.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidecast_operator.discovery.workloads import WorkloadIndex, Workloads
+from tidecast_operator.resources import FORECAST_KIND, FORECASTER_KIND, ForecasterResource, ForecastResource
+
+_QUIET_SECONDS = 2.0
+
+
+class Picture:
+    """
+    What the cycle knows of the cluster.
+
+    Attributes:
+        on_forecaster_change: Called when the spec of a Forecaster is new, so that nobody waits for the next step.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.on_forecaster_change: Callable[[], None] = lambda: None
+        self._workloads = Workloads()
+        self._forecasts: dict[tuple[str, str], ForecastResource] = {}
+        self._forecasters: dict[str, ForecasterResource] = {}
+        self._clock = clock
+        self._listed_at: float | None = None
+
+    def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """
+        Takes in one watch event.
+
+        Args:
+            event_type: `ADDED`, `MODIFIED`, `DELETED`, or None for an object of the first listing.
+            body: The object.
+        """
+        if event_type is None:
+            self._listed_at = self._clock()
+        if body.get("kind") == FORECAST_KIND:
+            self._observe_forecast(event_type, body)
+        elif body.get("kind") == FORECASTER_KIND:
+            self._observe_forecaster(event_type, body)
+        else:
+            self._workloads.observe(event_type, body)
+
+    def is_settled(self) -> bool:
+        """Whether the first listings seem to be through: something was listed, and nothing in the last 2 seconds."""
+        return self._listed_at is not None and self._clock() - self._listed_at >= _QUIET_SECONDS
+
+    def workloads(self) -> WorkloadIndex:
+        """All workloads, Services and namespaces."""
+        return self._workloads.index()
+
+    def forecasts(self) -> tuple[ForecastResource, ...]:
+        """All ServicePerformanceForecasts."""
+        return tuple(self._forecasts.values())
+
+    def forecasters(self) -> tuple[ForecasterResource, ...]:
+        """All Forecasters."""
+        return tuple(self._forecasters.values())
+
+    def _observe_forecast(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        resource = ForecastResource.parse(body)
+        if event_type == "DELETED":
+            self._forecasts.pop(resource.key, None)
+        else:
+            self._forecasts[resource.key] = resource
+
+    def _observe_forecaster(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        resource = ForecasterResource.parse(body)
+        old = self._forecasters.pop(resource.name, None)
+        if event_type != "DELETED":
+            self._forecasters[resource.name] = resource
+        if old is None or event_type == "DELETED" or old.generation != resource.generation:
+            self.on_forecaster_change()

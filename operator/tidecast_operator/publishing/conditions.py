@@ -1,0 +1,263 @@
+"""
+What the conditions of the resources say. Pure.
+
+A message says what to do; it holds no number that changes by itself, so that it is not a reason to write.
+"""
+
+from dataclasses import dataclass
+
+from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.forecast import ModelInfo, ModelKind
+from tidecast_contract.status import PredictorStatus, TrainingState
+from tidecast_operator.errors import Misconfigured, NotEnoughData, PrometheusUnavailable
+from tidecast_operator.resources import Condition, Published, to_time
+
+FORECAST_CONDITIONS = ("Ready", "GraphDiscovered", "MetricsAvailable", "HistorySufficient", "ForecastFresh", "Trusted")
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastFacts:
+    """
+    What there is to say about one ServicePerformanceForecast.
+
+    Attributes:
+        now: Unix seconds.
+        target: Kind and name of the workload; empty when the spec names none.
+        target_exists: Whether the cluster has it.
+        duplicate_of: The name of the resource that speaks for the same workload; empty if this one does.
+        suspend: Whether forecasts for it are to stop.
+        is_observed: Whether telemetry came in at all this time; without it the next two say nothing.
+        in_graph: Whether a call to or from it was seen.
+        is_measured: Whether its requests were measured in the last steps.
+        model: What made its forecast this time; None if there was none.
+        model_reason: Why not a better one.
+        expire_time: Of the forecast that stands in its status, unix seconds; None if none does.
+        problem: Why there was no forecast for anybody this time; empty if there was.
+    """
+
+    now: int
+    target: str
+    target_exists: bool = True
+    duplicate_of: str = ""
+    suspend: bool = False
+    is_observed: bool = True
+    in_graph: bool = True
+    is_measured: bool = True
+    model: ModelKind | None = None
+    model_reason: str = ""
+    expire_time: int | None = None
+    problem: str = ""
+
+
+def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, ...]:
+    """The conditions of one ServicePerformanceForecast; their times and generations are not settled yet."""
+    fresh = _forecast_fresh(facts)
+    return (
+        _forecast_ready(facts, fresh),
+        _kept(facts, previous, _graph_discovered(facts)),
+        _kept(facts, previous, _metrics_available(facts)),
+        _history_sufficient(facts, previous),
+        fresh,
+        Condition(
+            "Trusted", "Unknown", "NotAssessed", "Past forecasts are not compared with what came true in this version."
+        ),
+    )
+
+
+def _forecast_ready(facts: ForecastFacts, fresh: Condition) -> Condition:
+    if not facts.target:
+        return Condition(
+            "Ready", "False", "InvalidSpec", "spec.targetRef: name a Deployment, StatefulSet or DaemonSet."
+        )
+    if facts.duplicate_of:
+        return Condition(
+            "Ready",
+            "False",
+            "DuplicateTarget",
+            f"{facts.duplicate_of} already speaks for {facts.target}; delete one of the two.",
+        )
+    if not facts.target_exists:
+        return Condition(
+            "Ready",
+            "False",
+            "TargetNotFound",
+            f"There is no {facts.target} in this namespace; create it or correct spec.targetRef.",
+        )
+    if facts.suspend:
+        return Condition("Ready", "False", "Suspended", "spec.suspend is true; set it to false to resume.")
+    return Condition("Ready", fresh.status, fresh.reason, fresh.message)
+
+
+def _forecast_fresh(facts: ForecastFacts) -> Condition:
+    if facts.expire_time is None:
+        why = facts.problem or "No measurement of this service has led to one."
+        return Condition("ForecastFresh", "False", "NoForecastYet", f"There is no forecast yet. {why}")
+    if facts.now >= facts.expire_time:
+        why = facts.problem or "No new measurement of this service came in; see the other conditions."
+        return Condition(
+            "ForecastFresh", "False", "ForecastExpired", f"The forecast expired at {to_time(facts.expire_time)}. {why}"
+        )
+    return Condition("ForecastFresh", "True", "ForecastIssued", "The forecast has not expired.")
+
+
+def _graph_discovered(facts: ForecastFacts) -> Condition:
+    if facts.in_graph:
+        return Condition("GraphDiscovered", "True", "CallsSeen", "Calls to or from this service were seen.")
+    return Condition(
+        "GraphDiscovered",
+        "False",
+        "NoCallsSeen",
+        "No call to or from this service was seen; check that its pods have a sidecar or are traced, and get requests.",
+    )
+
+
+def _metrics_available(facts: ForecastFacts) -> Condition:
+    if facts.is_measured:
+        return Condition("MetricsAvailable", "True", "Measured", "Its requests were measured in the last steps.")
+    return Condition(
+        "MetricsAvailable",
+        "False",
+        "NoRecentMeasurement",
+        "Its requests were not measured in the last steps; check that Prometheus scrapes its pods.",
+    )
+
+
+def _history_sufficient(facts: ForecastFacts, previous: Published) -> Condition:
+    if facts.model is None:
+        return previous.condition("HistorySufficient") or Condition(
+            "HistorySufficient", "Unknown", "NoForecastYet", "Known with the first forecast."
+        )
+    if facts.model is ModelKind.GCN_GRU:
+        return Condition("HistorySufficient", "True", "ModelTrained", "A trained model speaks.")
+    why = f" {facts.model_reason}" if facts.model_reason else ""
+    return Condition(
+        "HistorySufficient", "False", f"{facts.model.value}Speaks", f"{facts.model.value} speaks for now.{why}"
+    )
+
+
+def _kept(facts: ForecastFacts, previous: Published, condition: Condition) -> Condition:
+    """Without telemetry nobody knows: the old word stands until the forecast has expired too."""
+    if facts.is_observed:
+        return condition
+    old = previous.condition(condition.type)
+    if old is not None and facts.expire_time is not None and facts.now < facts.expire_time:
+        return old
+    return Condition(condition.type, "Unknown", "TelemetryUnavailable", facts.problem or "No telemetry came in.")
+
+
+@dataclass(frozen=True, slots=True)
+class ForecasterFacts:
+    """
+    What there is to say about the Forecaster in use.
+
+    Attributes:
+        invalid: What is wrong with its spec; None if nothing is.
+        runs_on_last_valid: Whether an older, valid spec is still followed.
+        telemetry_problem: Why there were no measurements; None if there were.
+        predictor_problem: Why there was no forecast; None if there was or none was asked for.
+        predictor: What the predictor says about itself; None if it did not answer.
+        sources: The telemetry sources in use.
+        services: How many the forecast speaks of; 0 without one.
+    """
+
+    invalid: Misconfigured | None = None
+    runs_on_last_valid: bool = False
+    telemetry_problem: Exception | None = None
+    predictor_problem: Exception | None = None
+    predictor: PredictorStatus | None = None
+    sources: tuple[str, ...] = ()
+    services: int = 0
+
+
+def of_forecaster(facts: ForecasterFacts) -> tuple[Condition, ...]:
+    """The conditions of the Forecaster in use; their times and generations are not settled yet."""
+    parts = (_prometheus_reachable(facts), _telemetry_found(facts), _predictor_reachable(facts), _model_ready(facts))
+    return (_forecaster_ready(facts, parts), *parts)
+
+
+def not_in_use(name: str) -> tuple[Condition, ...]:
+    """The only condition of a Forecaster that is not the one in use."""
+    text = f"Only the Forecaster named {name} is used; put these settings there and delete this one."
+    return (Condition("Ready", "False", "NotInUse", text),)
+
+
+def _forecaster_ready(facts: ForecasterFacts, parts: tuple[Condition, ...]) -> Condition:
+    if facts.invalid is not None:
+        then = " The last valid spec stays in use." if facts.runs_on_last_valid else " Nothing is forecast until then."
+        return Condition("Ready", "False", "InvalidSpec", f"{facts.invalid}.{then}")
+    # A simpler method while the model learns is no reason not to be ready.
+    failed = next((part for part in parts[:3] if part.status != "True"), None)
+    if failed is not None:
+        return Condition("Ready", "False", failed.reason, failed.message)
+    if not facts.services:
+        return Condition("Ready", "False", "NoForecastYet", "The first forecast is still to come.")
+    return Condition("Ready", "True", "Forecasting", "Forecasts are made at every step.")
+
+
+def _prometheus_reachable(facts: ForecasterFacts) -> Condition:
+    problem = facts.telemetry_problem
+    if isinstance(problem, Misconfigured):
+        return Condition("PrometheusReachable", "False", "Misconfigured", f"{problem}.")
+    if isinstance(problem, PrometheusUnavailable):
+        return Condition(
+            "PrometheusReachable",
+            "False",
+            "PrometheusUnavailable",
+            f"{problem}. Check spec.prometheus and that Prometheus runs; it is tried again at every step.",
+        )
+    if problem is not None and not isinstance(problem, NotEnoughData):
+        return Condition("PrometheusReachable", "Unknown", "NotTried", f"{problem}")
+    if facts.invalid is not None and not facts.runs_on_last_valid:
+        return Condition("PrometheusReachable", "Unknown", "InvalidSpec", "It is not asked until the spec is valid.")
+    return Condition("PrometheusReachable", "True", "Answers", "Prometheus answers.")
+
+
+def _telemetry_found(facts: ForecasterFacts) -> Condition:
+    if isinstance(facts.telemetry_problem, NotEnoughData):
+        return Condition("TelemetryFound", "False", "NoTelemetry", f"{facts.telemetry_problem}.")
+    if facts.telemetry_problem is not None or not facts.sources:
+        return Condition("TelemetryFound", "Unknown", "NotObserved", "Known once Prometheus has answered.")
+    return Condition("TelemetryFound", "True", "Found", f"Calls are read from {', '.join(facts.sources)}.")
+
+
+def _predictor_reachable(facts: ForecasterFacts) -> Condition:
+    problem = facts.predictor_problem
+    if isinstance(problem, ContractMismatch):
+        return Condition(
+            "PredictorReachable",
+            "False",
+            "ContractMismatch",
+            f"{problem}. Run the operator and the predictor in the same version.",
+        )
+    if problem is not None:
+        return Condition(
+            "PredictorReachable",
+            "False",
+            "PredictorUnavailable",
+            f"{problem}. Check spec.predictor.address and the predictor's pod; it is tried again at every step.",
+        )
+    if facts.predictor is None:
+        return Condition("PredictorReachable", "Unknown", "NotTried", "The predictor has not been asked yet.")
+    return Condition("PredictorReachable", "True", "Answers", "The predictor answers.")
+
+
+def _model_ready(facts: ForecasterFacts) -> Condition:
+    if facts.predictor is None:
+        return Condition("ModelReady", "Unknown", "PredictorUnavailable", "Known once the predictor has answered.")
+    model, training = facts.predictor.model, facts.predictor.training
+    if model.kind is ModelKind.GCN_GRU:
+        return Condition("ModelReady", "True", "ModelTrained", _sentence(model.reason) or "A trained model speaks.")
+    if training.state is TrainingState.RUNNING:
+        return Condition("ModelReady", "False", "Training", f"A model is being trained; {_meanwhile(model)}")
+    if training.state is TrainingState.FAILED:
+        return Condition("ModelReady", "False", "TrainingFailed", f"{_sentence(training.message)} {_meanwhile(model)}")
+    why = _sentence(model.reason) or _sentence(training.message)
+    return Condition("ModelReady", "False", "NoModelYet", f"{why} {_meanwhile(model)}".strip())
+
+
+def _meanwhile(model: ModelInfo) -> str:
+    return "nothing can be forecast yet." if model.kind is ModelKind.NONE else f"until then {model.kind.value} speaks."
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."

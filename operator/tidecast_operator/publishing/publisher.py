@@ -1,0 +1,172 @@
+"""
+Brings what a cycle has found out to the API server, to the metrics and to the log. Synchronous: call it in a thread.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tidecast_operator.discovery.workloads import WorkloadIndex
+from tidecast_operator.ownership import plan
+from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
+from tidecast_operator.publishing.round import Round
+from tidecast_operator.publishing.self_metrics import SelfMetrics
+from tidecast_operator.publishing.writer import Writer, Written
+from tidecast_operator.resources import (
+    DEFAULT_FORECASTER,
+    Condition,
+    ForecasterResource,
+    ForecastResource,
+    settled,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """
+    Publishes cycle after cycle.
+
+    Args:
+        writer: To the API server.
+        metrics: About the operator itself.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, writer: Writer, metrics: SelfMetrics, *, clock: Callable[[], float]) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._clock = clock
+
+    def own(self, found: Round, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> None:
+        """Makes the resources that services lack, and deletes those of the operator's own that nobody wants."""
+        if found.observed is None or found.in_use.settings is None:
+            return
+        window = found.observed.window
+        receivers = {window.services[row] for row in window.calls[1].tolist()}
+        todo = plan(resources, receivers, workloads, namespaces=found.in_use.settings.namespaces)
+        made, deleted = self._writer.create(todo.create), self._writer.delete(todo.delete)
+        if made.done or deleted.done:
+            _log.info("resources: created %d, deleted %d", made.done, deleted.done)
+
+    def publish(self, found: Round, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> str:
+        """Writes what changed; says in a word how the cycle ended."""
+        outcome = preparing.Outcome(
+            now=int(self._clock()),
+            step_seconds=found.step_seconds,
+            metrics=found.metrics,
+            window=None if found.observed is None else found.observed.window,
+            forecast=found.forecast,
+            problem=found.problem,
+        )
+        prepared = preparing.prepare(outcome, resources, workloads)
+        with found.stage("write"):
+            written = self._writer.statuses(prepared.patches)
+            self._writer.events(prepared.events)
+            problem = self._write_forecasters(found, written) or written.problem
+        word = found.outcome if problem is None else "ApiServerUnavailable"
+        self._metrics.forecasts.set(prepared.fresh)
+        self._measure(found, written)
+        self._tell(found, written, word=word, total=len(resources))
+        if problem is not None:
+            _log.warning("not everything was written, the rest follows with the next cycle: %s", problem)
+        return word
+
+    def _write_forecasters(self, found: Round, written: Written) -> Exception | None:
+        in_use, problem = found.in_use, None
+        if in_use.resource is not None:
+            status = self._forecaster(found, written)
+            problem = self._write_forecaster(in_use.resource, _conditions(found), status)
+        for other in in_use.others:
+            unused = conditions.not_in_use(DEFAULT_FORECASTER)
+            if [one.reason for one in other.published.conditions] != [one.reason for one in unused]:
+                problem = self._write_forecaster(other, unused, {}) or problem
+        return problem
+
+    def _write_forecaster(
+        self, resource: ForecasterResource, found: Sequence[Condition], status: dict[str, Any]
+    ) -> Exception | None:
+        now = int(self._clock())
+        conditions_now = settled(found, resource.published, generation=resource.generation, now=now)
+        full = status | {
+            "observedGeneration": resource.generation,
+            "conditions": [condition.to_dict() for condition in conditions_now],
+        }
+        written = self._writer.forecaster(resource.name, full)
+        if written.done:
+            self._writer.events(events.of_forecaster(resource, conditions_now, now=now))
+        return written.problem
+
+    def _forecaster(self, found: Round, written: Written) -> dict[str, Any]:
+        observed, status = found.observed, {}
+        if observed is not None:
+            status["graph"] = forecaster_status.graph(
+                forecaster_status.GraphFacts(
+                    services=len(observed.window.services),
+                    calls=int(observed.window.calls.shape[1]),
+                    sources=observed.sources,
+                    unattributed_requests_per_second=observed.unattributed_requests_per_second,
+                )
+            )
+        if found.predictor is not None and found.history is not None:
+            status |= forecaster_status.predictor(found.predictor, found.history)
+        status["cycle"] = forecaster_status.cycle(
+            forecaster_status.CycleFacts(
+                start_time=found.start_time,
+                duration_seconds=sum(found.stages.values()),
+                queries=0 if observed is None else observed.queries,
+                missing_ratio=math.nan if observed is None else observed.missing_ratio,
+                writes=written.done,
+            )
+        )
+        return status
+
+    def _measure(self, found: Round, written: Written) -> None:
+        for name, seconds in found.stages.items():
+            self._metrics.stage_seconds.labels(name).observe(seconds)
+        for outcome in ("done", "gone", "refused", "skipped"):
+            self._metrics.writes.labels(outcome).inc(getattr(written, outcome))
+        if found.observed is not None:
+            window = found.observed.window
+            self._metrics.services.set(len(window.services))
+            self._metrics.calls.set(window.calls.shape[1])
+            self._metrics.unattributed.set(found.observed.unattributed_requests_per_second)
+            self._metrics.missing_ratio.set(found.observed.missing_ratio)
+            self._metrics.queries.inc(found.observed.queries)
+        if found.history is not None:
+            self._metrics.history_progress.set(found.history.progress)
+
+    def _tell(self, found: Round, written: Written, *, word: str, total: int) -> None:
+        observed = found.observed
+        services, calls = (
+            (0, 0) if observed is None else (len(observed.window.services), observed.window.calls.shape[1])
+        )
+        _log.info(
+            "cycle outcome=%s services=%d calls=%d queries=%d missing=%.3f resources=%d written=%d refused=%d skipped=%d %s%s",
+            word,
+            services,
+            calls,
+            0 if observed is None else observed.queries,
+            math.nan if observed is None else observed.missing_ratio,
+            total,
+            written.done,
+            written.refused,
+            written.skipped,
+            " ".join(f"{name}={seconds:.2f}s" for name, seconds in found.stages.items()),
+            f" problem={found.problem!r}" if found.problem else "",
+        )
+
+
+def _conditions(found: Round) -> tuple[Condition, ...]:
+    return conditions.of_forecaster(
+        conditions.ForecasterFacts(
+            invalid=found.in_use.invalid,
+            runs_on_last_valid=found.in_use.settings is not None,
+            telemetry_problem=found.telemetry_problem,
+            predictor_problem=found.predictor_problem,
+            predictor=found.predictor,
+            sources=() if found.observed is None else found.observed.sources,
+            services=0 if found.forecast is None else len(found.forecast.services),
+        )
+    )

@@ -1,0 +1,55 @@
+"""
+Numbers as Kubernetes quantities, rounded to three significant digits. Pure.
+"""
+
+import math
+
+_SMALL = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_MEBI = 1024**2
+
+
+def quantity(value: float) -> str | None:
+    """
+    As people write rates and seconds: 412, 12.3, 1.8, 83m; None for what is not known.
+    """
+    if not math.isfinite(value):
+        return None
+    rounded = _three_digits(value)
+    if rounded == 0 or abs(rounded) < 1e-9:
+        return "0"
+    if abs(rounded) >= 1:
+        return _plain(rounded)
+    scale, suffix = next(pair for pair in _SMALL if abs(rounded) >= pair[0])
+    return _plain(_three_digits(rounded / scale)) + suffix
+
+
+def milli(value: float) -> str | None:
+    """
+    As Kubernetes writes cores: 1340m, 12; None for what is not known.
+    """
+    if not math.isfinite(value):
+        return None
+    thousandths = round(_three_digits(value * 1000))
+    return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"
+
+
+def binary(value: float) -> str | None:
+    """
+    As Kubernetes writes bytes: 1230Mi, 12.3Mi, 512Ki; None for what is not known.
+    """
+    if not math.isfinite(value):
+        return None
+    if value < 1024:
+        return str(round(value))
+    unit, suffix = (_MEBI, "Mi") if value >= _MEBI else (1024, "Ki")
+    return _plain(_three_digits(value / unit)) + suffix
+
+
+def _three_digits(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _plain(value: float) -> str:
+    # Never 1e+06, which is a valid quantity but no pleasant one.
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
