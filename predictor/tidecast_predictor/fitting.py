@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from torch import Tensor
 
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.checkpoint import Checkpoint, version_of
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture, TrainingSettings
 from tidecast_predictor.model import GcnGru
-from tidecast_predictor.scaling import Pool, Reference
+from tidecast_predictor.scaling import Reference
 from tidecast_predictor.scores import pinball
-from tidecast_predictor.validation import Scores, Validation
+from tidecast_predictor.validation import Validation
 from tidecast_predictor.windows import Recording, Split
 
 Progress = Callable[[float], None]
@@ -33,29 +34,7 @@ _AVERAGING = 0.98
 _CYCLES_TO_TELL = 1.5  # a clock that was seen for fewer rounds tells the date, not the hour
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """
-    What a training brought.
-
-    Attributes:
-        model: Calibrated, in evaluation mode, on the CPU.
-        pool: What is usual among the services it was trained on.
-        scores: On the held-out part.
-        start_time: Of the recording, unix seconds.
-        end_time: Of the recording, unix seconds.
-        updates: How many optimiser steps were taken.
-    """
-
-    model: GcnGru
-    pool: Pool
-    scores: Scores
-    start_time: int
-    end_time: int
-    updates: int
-
-
-def fit(snapshot: Snapshot, settings: TrainingSettings, *, progress: Progress, deadline: float) -> Fitted:
+def fit(snapshot: Snapshot, settings: TrainingSettings, *, progress: Progress, deadline: float) -> Checkpoint:
     """
     Train on all but the last part of *snapshot*, choose the best state on that part, calibrate and score it there.
 
@@ -86,7 +65,17 @@ def fit(snapshot: Snapshot, settings: TrainingSettings, *, progress: Progress, d
     model = learner.best.eval()
     validation.calibrate(model)
     scores = validation.score(model)
-    return Fitted(model, reference.pool, scores, snapshot.start_time, snapshot.end_time, updates)
+    trained_time = int(time.time())
+    return Checkpoint(
+        model=model,
+        pool=reference.pool,
+        scores=scores,
+        start_time=snapshot.start_time,
+        end_time=snapshot.end_time,
+        updates=updates,
+        trained_time=trained_time,
+        version=version_of(model, trained_time),
+    )
 
 
 class _Sampler:

@@ -1,15 +1,47 @@
 """
 Trains in the background, never in the way of inference: a process of its own, at low priority.
+
+Numbers go to it as files and come back as a checkpoint, so that it can neither block nor take down the predictor.
+Run as a module it is that process.
 """
 
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from tidecast_contract.status import TrainingStatus
+import numpy as np
+import torch
+
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
+from tidecast_contract.status import TrainingState, TrainingStatus
+from tidecast_predictor import checkpoint as checkpoints
 from tidecast_predictor.config import TrainingSettings
+from tidecast_predictor.fitting import fit
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
+from tidecast_predictor.windows import RecordingTooShort, connected
 
 __all__ = ["Trainer", "TrainingSettings"]
+
+logger = logging.getLogger(__name__)
+
+_PREFIX = ".training-"
+_NICENESS = 10
+_GRACE_SECONDS = 120  # beyond its budget a training is stuck, and ended
+
+
+class TrainingFailed(Exception):
+    """The training brought no model; the text says why."""
 
 
 class Trainer:
@@ -26,7 +58,16 @@ class Trainer:
     def __init__(
         self, history: History, forecaster: Forecaster, checkpoint_dir: Path | None, settings: TrainingSettings
     ) -> None:
-        raise NotImplementedError
+        self._history, self._forecaster, self._directory = history, forecaster, checkpoint_dir
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._status = TrainingStatus(TrainingState.IDLE, message="no training has run yet")
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._stopping = False
+        if checkpoint_dir is not None:
+            for left_over in checkpoint_dir.glob(f"{_PREFIX}*"):
+                shutil.rmtree(left_over, ignore_errors=True)
 
     def start(self, settings: TrainingSettings | None = None) -> bool:
         """
@@ -35,12 +76,174 @@ class Trainer:
         Returns False, and starts none, when one is running or there is too little history; `status().message` says
         which.
         """
-        raise NotImplementedError
+        settings = settings or self._settings
+        with self._lock:
+            if self._status.state is TrainingState.RUNNING:
+                return False
+            held = self._history.status()
+            seconds = held.steps * held.step_seconds
+            if seconds < settings.minimum_history_seconds:
+                message = f"{seconds} s of history are held, a training takes {settings.minimum_history_seconds} s"
+                self._status = replace(self._status, message=message)
+                return False
+            self._stopping = False
+            self._status = TrainingStatus(TrainingState.RUNNING, 0.0, "training", self._status.finished_time)
+            self._thread = threading.Thread(target=self._run, args=(settings,), name="training", daemon=True)
+            self._thread.start()
+            return True
 
     def status(self) -> TrainingStatus:
         """What the training does, how far it is, and how the last one ended."""
-        raise NotImplementedError
+        return self._status
 
     def stop(self) -> None:
         """End a running training without a result and wait until it is gone."""
-        raise NotImplementedError
+        with self._lock:
+            self._stopping = True
+            thread, process = self._thread, self._process
+        if process is not None:
+            process.kill()
+        if thread is not None:
+            thread.join()
+
+    def _run(self, settings: TrainingSettings) -> None:
+        state, began = TrainingState.IDLE, time.monotonic()
+        try:
+            message = self._train(settings)
+        except TrainingFailed as failure:
+            state, message = TrainingState.FAILED, str(failure)
+        except Exception as error:  # the thread's edge: whatever went wrong must show in the status
+            logger.exception("training failed")
+            state, message = TrainingState.FAILED, f"{type(error).__name__}: {error}"
+        logger.info("training ended after %.0f s: %s", time.monotonic() - began, message)
+        self._status = TrainingStatus(state, 0.0, message, int(time.time()))
+
+    def _train(self, settings: TrainingSettings) -> str:
+        deadline = time.time() + settings.seconds
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._directory))
+        try:
+            _write_job(folder, self._recording(settings), settings, deadline=deadline)
+            self._follow(folder, deadline)
+            return self._adopt(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _recording(self, settings: TrainingSettings) -> Snapshot:
+        held = self._history.status()
+        latest = self._history.read(held.end_time, held.end_time)
+        if latest is None:
+            raise TrainingFailed("the history was emptied before the training began")
+        services = connected(latest, settings.services, settings.seed)
+        recording = self._history.read(held.start_time, held.end_time, services=services)
+        if recording is None:
+            raise TrainingFailed("the history was emptied before the training began")
+        return recording
+
+    def _follow(self, folder: Path, deadline: float) -> None:
+        """Run the process, pass on its progress, and wait for its end."""
+        command = [sys.executable, "-m", "tidecast_predictor.training", str(folder)]
+        # Threads that spin while they wait would take the processor from inference.
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": os.pathsep.join(sys.path)}
+        with (folder / "errors.txt").open("w") as errors, self._lock:
+            if self._stopping:
+                raise TrainingFailed("the training was stopped")
+            self._process = process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            )
+        alarm = threading.Timer(max(0, deadline - time.time()) + _GRACE_SECONDS, process.kill)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            self._pass_on(process.stdout)
+            code = process.wait()
+        finally:
+            alarm.cancel()
+            process.kill()
+            process.wait()
+        if self._stopping:
+            raise TrainingFailed("the training was stopped")
+        if code:
+            lines = (folder / "errors.txt").read_text().strip().splitlines()
+            raise TrainingFailed(lines[-1] if lines else f"the training ended with status {code}")
+
+    def _pass_on(self, output: IO[str] | None) -> None:
+        if output is None:
+            return
+        with output:
+            for line in output:
+                self._status = replace(self._status, progress=min(1.0, float(line)))
+
+    def _adopt(self, folder: Path) -> str:
+        """Serve the trained model if it is better than the naive methods; the outcome in words."""
+        trained = checkpoints.newest(folder)
+        if trained is None:
+            raise TrainingFailed("the trained model cannot be loaded")
+        comparison = trained.scores.describe()
+        if not trained.scores.is_better:
+            reason = f"not served: {comparison}"
+            self._forecaster.decline(reason)
+            return reason
+        if self._directory is not None:
+            (folder / trained.version).replace(self._directory / trained.version)
+            checkpoints.prune(self._directory)
+        self._forecaster.serve(trained)
+        return f"serving {trained.version}: {comparison}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is told to the process, beside the arrays."""
+
+    end_time: int
+    step_seconds: int
+    services: list[str]
+    settings: TrainingSettings
+    deadline: float
+
+
+def _write_job(folder: Path, recording: Snapshot, settings: TrainingSettings, *, deadline: float) -> None:
+    services = [str(service) for service in recording.services]
+    job = _Job(recording.end_time, recording.step_seconds, services, settings, deadline)
+    np.save(folder / "values.npy", recording.values)
+    np.savez(folder / "graph.npz", calls=recording.calls, rates=recording.rates)
+    (folder / "job.json").write_text(json.dumps(asdict(job)))
+
+
+def _read_job(folder: Path) -> tuple[Snapshot, TrainingSettings, float]:
+    job = json.loads((folder / "job.json").read_text())
+    with np.load(folder / "graph.npz", allow_pickle=False) as graph:
+        calls, rates = graph["calls"], graph["rates"]
+    recording = Snapshot(
+        end_time=job["end_time"],
+        step_seconds=job["step_seconds"],
+        services=tuple(ServiceId.parse(text) for text in job["services"]),
+        values=np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False),
+        calls=calls,
+        rates=rates,
+    )
+    return recording, TrainingSettings(**job["settings"]), job["deadline"]
+
+
+def main(folder: Path) -> int:
+    """Train on the job in *folder* and leave the checkpoint there; progress goes to standard output, a line each."""
+    os.nice(_NICENESS)
+    recording, settings, deadline = _read_job(folder)
+    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    try:
+        trained = fit(
+            recording,
+            settings,
+            progress=lambda done: print(f"{done:.3f}", flush=True),  # noqa: T201 - the way to the parent
+            deadline=time.monotonic() + deadline - time.time(),
+        )
+    except RecordingTooShort as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    checkpoints.save(trained, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

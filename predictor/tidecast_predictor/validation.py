@@ -3,7 +3,6 @@ Scores a model and the naive methods on the same moments, and decides whether th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,67 +13,15 @@ from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.baselines import LastValue, SeasonalNaive
 from tidecast_predictor.batch import Material, assemble
-from tidecast_predictor.config import DAY_SECONDS, Architecture
+from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import Reference
-from tidecast_predictor.scores import coverage, scaled_error, series_scale, stretch
+from tidecast_predictor.scores import Scores, coverage, scaled_error, series_scale, stretch
 from tidecast_predictor.windows import Recording, Split, past_at
-
-NECESSARY_GAIN = 0.01
-"""A model that is better by less than this share has not shown that it is better."""
 
 _ROWS = 16_384  # windows to score: enough for a mean within a percent, few enough to score often
 _BLOCK_ROWS = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """
-    Mean absolute errors in units of each series' own change, over features, services and steps ahead.
-
-    Attributes:
-        error: Of the model.
-        naive_errors: Of each naive method.
-        errors_by_feature: Of the model, for each feature that could be scored.
-        naive_errors_by_feature: Of the better naive method of each feature.
-        coverage: The share of what came true between the outer quantiles.
-        seconds: How long a time the scored moments span.
-        origins: How many moments were scored.
-    """
-
-    error: float
-    naive_errors: dict[ModelKind, float]
-    errors_by_feature: dict[str, float]
-    naive_errors_by_feature: dict[str, float]
-    coverage: float
-    seconds: int
-    origins: int
-
-    @property
-    def best_naive(self) -> ModelKind:
-        """The naive method with the smallest error."""
-        return min(self.naive_errors, key=lambda kind: self.naive_errors[kind])
-
-    @property
-    def naive_error(self) -> float:
-        """The smallest error of a naive method."""
-        return self.naive_errors[self.best_naive]
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the model beats every naive method by enough to be believed."""
-        return self.error < (1 - NECESSARY_GAIN) * self.naive_error
-
-    def describe(self) -> str:
-        """The comparison in words."""
-        parts = [
-            f"{abs(1 - self.error / error):.0%} {'smaller' if self.error < error else 'larger'} than {kind}'s"
-            for kind, error in self.naive_errors.items()
-        ]
-        span = self.seconds / DAY_SECONDS
-        when = f"{span:.1f} days" if span >= 1 else f"{24 * span:.1f} hours"
-        return f"GCN-GRU's error is {' and '.join(parts)} on the last {when} of history, which it was not trained on"
 
 
 class Validation:

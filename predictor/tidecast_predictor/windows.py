@@ -276,3 +276,24 @@ def past_at(snapshot: Snapshot, origin: int, window_steps: int) -> Past:
 def _around(horizon_steps: int) -> NDArray[np.int64]:
     """Steps relative to an origin that a smoothed course over the horizon needs."""
     return np.arange(-SMOOTHING_STEPS, horizon_steps + SMOOTHING_STEPS + 1)
+
+
+def connected(snapshot: Snapshot, limit: int, seed: int) -> tuple[ServiceId, ...]:
+    """At most *limit* services of a graph, chosen so that they call each other: neighbours of neighbours."""
+    count = len(snapshot.services)
+    if count <= limit:
+        return snapshot.services
+    order = np.random.default_rng(seed).permutation(count)
+    neighbours: list[list[int]] = [[] for _ in range(count)]
+    for caller, callee in snapshot.calls.T.tolist():
+        neighbours[caller].append(callee)
+        neighbours[callee].append(caller)
+    chosen: dict[int, None] = {}
+    for start in order.tolist():
+        waiting = [start]
+        while waiting and len(chosen) < limit:
+            service = waiting.pop(0)
+            if service not in chosen:
+                chosen[service] = None
+                waiting += neighbours[service]
+    return tuple(snapshot.services[index] for index in sorted(chosen))
