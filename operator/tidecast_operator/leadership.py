@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tidecast_operator.cluster import Lease, Outcome
-from tidecast_operator.errors import TidecastError
+from tidecast_operator.errors import Misconfigured, TidecastError
 
 _log = logging.getLogger(__name__)
 
@@ -80,14 +80,17 @@ class Leadership:
         One attempt to take or renew the Lease; whether it is held afterwards. Synchronous: call it in a thread.
 
         Raises:
-            TidecastError: If the API server cannot be asked; leadership then lapses with its time.
+            TidecastError: If the API server cannot be asked, or refuses; leadership then lapses with its time.
         """
         started = self._clock()
         lease = self._leases.read_lease(self._candidate.namespace, self._candidate.name)
         if lease is not None and not self._may_take(lease):
             self._held_until = -float("inf")
             return False
-        taken = self._leases.write_lease(self._mine(lease)) is Outcome.DONE
+        outcome = self._leases.write_lease(self._mine(lease))
+        if outcome is Outcome.GONE:
+            raise Misconfigured("--namespace", f"there is no namespace {self._candidate.namespace}", "create it")
+        taken = outcome is Outcome.DONE
         if taken:
             self._holder = self._candidate.identity
             # Others count from when they see the renewal, which is after this moment: it ends here first.
