@@ -1,0 +1,154 @@
+"""One collection: what is asked, how often, and what comes of the answers."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from builders.snapshots import MIDDAY
+from tidecast_contract.features import CPU, LATENCY_P50
+from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable
+from tidecast_operator.telemetry.collector import Collector
+from tidecast_operator.telemetry.observations import Peer
+from tidecast_operator.telemetry.prometheus import Answer
+from tidecast_operator.telemetry.series import parse
+
+CART = {"destination_workload_namespace": "shop", "destination_workload": "cart"}
+EDGE = CART | {"source_workload_namespace": "shop", "source_workload": "web"}
+
+
+class FakePrometheus:
+    """Answers every question about Istio with the same number of series, and remembers what it was asked."""
+
+    address = "http://prometheus"
+
+    def __init__(self, *found, series=1, value="2", warnings=()):
+        self.found = found or ("Istio", "KubeStateMetrics")
+        self.labels = [CART | {"version": str(n)} for n in range(series)]
+        self.value = value
+        self.warnings = warnings
+        self.instants, self.ranges, self.threads = [], [], set()
+
+    def query(self, promql, *, at=None):
+        if "count_over_time" in promql:
+            return self._answer([{"metric": {"source": name}, "value": [0, "20"]} for name in self.found])
+        self.instants.append((promql, at))
+        return self._answer([{"metric": EDGE, "value": [at, self.value]}])
+
+    def query_range(self, promql, grid):
+        self.threads.add(threading.current_thread().name)
+        self.ranges.append((promql, grid))
+        times = range(grid.start_time, grid.end_time + 1, grid.step_seconds)
+        points = [[time, self.value] for time in times]
+        return self._answer([{"metric": labels, "values": points} for labels in self.labels])
+
+    def _answer(self, result):
+        return Answer(parse(result), self.warnings, ())
+
+
+def collected(prometheus, *, steps=3, **arguments):
+    collector = Collector(prometheus, **arguments)
+    return collector.collect(MIDDAY - (steps - 1) * 60, MIDDAY, 60)
+
+
+@pytest.mark.parametrize("series", [1, 5000])
+def test_the_number_of_queries_does_not_depend_on_the_number_of_services(series):
+    prometheus = FakePrometheus(series=series)
+    assert collected(prometheus).queries == 8
+    assert len(prometheus.instants) + len(prometheus.ranges) == 8
+
+
+def test_calls_are_asked_for_once_over_the_whole_time():
+    prometheus = FakePrometheus()
+    found = collected(prometheus, steps=60).traffic[0].calls
+    (promql, at) = prometheus.instants[0]
+    assert ("[3600s]" in promql, at) == (True, MIDDAY)
+    assert (found.callers, found.rates.tolist()) == ((Peer(namespace="shop", workload="web"),), [2.0])
+
+
+@pytest.mark.parametrize("value", ["NaN", "0", "+Inf"])
+def test_a_call_without_a_rate_was_not_seen(value):
+    assert collected(FakePrometheus(value=value)).traffic[0].calls.callers == ()
+
+
+def test_latencies_come_in_seconds():
+    assert collected(FakePrometheus(value="250")).traffic[0].latencies[LATENCY_P50].values.tolist() == [[0.25]] * 3
+
+
+def test_a_rate_is_taken_over_a_step():
+    prometheus = FakePrometheus()
+    collected(prometheus)
+    assert all("[60s]" in promql for promql, _ in prometheus.ranges)
+
+
+def test_a_service_graph_needs_a_longer_range():
+    prometheus = FakePrometheus("OpenTelemetry")
+    collected(prometheus)
+    assert "[240s]" in prometheus.instants[0][0]
+
+
+def test_a_long_time_is_asked_for_in_parts_that_bound_each_answer():
+    prometheus = FakePrometheus(series=100)
+    found = collected(prometheus, steps=200, max_samples=5000)
+    steps = [grid.steps for promql, grid in prometheus.ranges if promql == prometheus.ranges[0][0]]
+    assert steps == [60, 50, 50, 40]
+    assert np.array_equal(found.traffic[0].requests.values, np.full((200, 100), 2.0))
+
+
+def test_no_part_exceeds_the_points_that_prometheus_allows():
+    prometheus = FakePrometheus("Istio")
+    collected(prometheus, steps=25_000)
+    assert max(grid.steps for _, grid in prometheus.ranges) == 11_000
+
+
+def test_resources_are_left_out_when_nobody_measures_them():
+    assert collected(FakePrometheus("Istio")).resources == {}
+    assert CPU in collected(FakePrometheus("Istio", "PodNames")).resources
+
+
+def test_several_sources_come_in_their_order():
+    found = collected(FakePrometheus("OpenTelemetry", "Istio"))
+    assert [traffic.source for traffic in found.traffic] == ["Istio", "OpenTelemetry"]
+
+
+def test_a_source_that_was_not_asked_for_is_not_collected():
+    found = collected(FakePrometheus("OpenTelemetry", "Istio"), sources=("OpenTelemetry",))
+    assert [traffic.source for traffic in found.traffic] == ["OpenTelemetry"]
+
+
+def test_without_a_source_it_says_what_it_looked_for():
+    with pytest.raises(NotEnoughData, match="no istio_requests_total nor traces_service_graph_request_total"):
+        collected(FakePrometheus("KubeStateMetrics"))
+
+
+def test_a_source_that_appears_later_is_found_then():
+    prometheus = FakePrometheus("KubeStateMetrics")
+    collector = Collector(prometheus)
+    assert collector.detect() == ()
+    prometheus.found = ("Istio",)
+    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
+
+
+def test_warnings_are_told_once_and_make_the_observations_partial():
+    found = collected(FakePrometheus(warnings=("store-2 did not answer",)))
+    assert (found.warnings, found.is_partial) == (("store-2 did not answer",), True)
+
+
+def test_not_more_than_four_questions_are_asked_at_once():
+    prometheus = FakePrometheus("Istio", "OpenTelemetry", "KubeStateMetrics")
+    collected(prometheus)
+    assert 1 <= len(prometheus.threads) <= 4
+    assert threading.current_thread().name not in prometheus.threads
+
+
+def test_a_question_that_fails_fails_the_collection():
+    prometheus = FakePrometheus()
+    collector = Collector(prometheus)
+    collector.detect()
+
+    def unavailable(*_, **__):
+        raise PrometheusUnavailable("gone")
+
+    prometheus.query_range = unavailable
+    with pytest.raises(PrometheusUnavailable):
+        collector.collect(MIDDAY, MIDDAY, 60)
