@@ -216,9 +216,10 @@ def _model(message: Message) -> ModelInfo:
 
 
 def _check_agreed(message: Message, name: str, agreed: str) -> None:
-    theirs = _text(message, name)
+    theirs = message.parameters.get(name)
     if theirs != agreed:
-        raise ContractMismatch(f"parameter {name!r} is {theirs!r}; agreed is {agreed!r}")
+        came = "missing" if theirs is None else repr(theirs)
+        raise ContractMismatch(f"parameter {name!r} is {came}; agreed is {agreed!r}")
 
 
 def _integer(message: Message, name: str) -> int:

@@ -251,9 +251,11 @@ async def test_what_is_wrong_with_a_long_stream_is_told_whenever_it_happens(clie
         await client.append_history([long])
 
 
-async def test_a_model_that_fails_is_unavailable_not_a_mismatch():
-    async with serving(engine(forecaster=FakeForecaster(error=RuntimeError("out of memory")))) as predictor:
+async def test_a_model_that_fails_is_unavailable_and_is_not_asked_again():
+    failing = FakeForecaster(error=RuntimeError("out of memory"))
+    async with serving(engine(forecaster=failing)) as predictor:
         client = PredictorClient(f"127.0.0.1:{predictor.port}", timeout_seconds=5)
         with pytest.raises(PredictorUnavailable, match="answered INTERNAL: RuntimeError: out of memory"):
             await client.forecast(snapshot(), 4)
         await client.close()
+    assert len(failing.asked) == 1

@@ -1,0 +1,87 @@
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidecast_operator.errors import PredictorUnavailable
+from tidecast_operator.predictor_client import PredictorClient
+from tidecast_predictor import cli
+from tidecast_simulator.testbed.process import free_port
+
+TESTS = Path(__file__).parents[1]
+
+SERVE_FAKES = """
+import asyncio, logging, sys
+from builders.engines import engine
+from tidecast_predictor.server import ServerSettings, serve
+
+def fail():
+    raise OSError("the disk is gone")
+
+logging.basicConfig(level="INFO")
+load = fail if sys.argv[2] == "broken" else engine
+asyncio.run(serve(load, ServerSettings(sys.argv[1], "127.0.0.1:0")))
+"""
+
+
+@contextlib.asynccontextmanager
+async def program(*arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ready(client, process):
+    while process.returncode is None:
+        with contextlib.suppress(PredictorUnavailable):
+            return await client.status()
+    pytest.fail("the predictor ended before it was ready")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_process_gracefully(number):
+    address = f"127.0.0.1:{free_port()}"
+    async with program("-c", SERVE_FAKES, address, "sound") as process:
+        client = PredictorClient(address, timeout_seconds=5)
+        await ready(client, process)
+        await client.close()
+        process.send_signal(number)
+        _, log = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert b"Stopped." in log
+
+
+async def test_a_predictor_that_cannot_load_ends_with_the_reason():
+    async with program("-c", SERVE_FAKES, f"127.0.0.1:{free_port()}", "broken") as process:
+        _, log = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"OSError: the disk is gone" in log
+
+
+async def test_a_port_that_is_taken_is_not_shared():
+    address = f"127.0.0.1:{free_port()}"
+    async with program("-c", SERVE_FAKES, address, "sound") as process:
+        client = PredictorClient(address, timeout_seconds=5)
+        await ready(client, process)
+        await client.close()
+        async with program("-c", SERVE_FAKES, address, "sound") as second:
+            _, log = await asyncio.wait_for(second.communicate(), 30)
+    assert second.returncode == 1
+    assert b"Failed to bind" in log
+
+
+def test_a_flag_that_makes_no_sense_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--horizon-steps", "0"])
+    assert "--horizon-steps: must be positive, not 0" in capsys.readouterr().err
