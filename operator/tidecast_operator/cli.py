@@ -100,7 +100,9 @@ async def _until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
         task.cancel()
     await asyncio.gather(*rest, return_exceptions=True)
     for task in done:
-        task.result()
+        # kopf cancels what shares its loop when it is told to stop.
+        if not task.cancelled():
+            task.result()
 
 
 class _Watcher:

@@ -121,6 +121,10 @@ class Cycle:
                 self._publisher.publish, found, self._picture.forecasts(), self._picture.workloads()
             )
 
+    async def idle(self) -> None:
+        """Returns when no history is being fetched."""
+        await self._filler.idle()
+
     async def _run_safely(self, watcher: Watches) -> None:
         try:
             outcome = await self.run_once()

@@ -148,6 +148,11 @@ class HistoryFiller:
             return
         self._task = asyncio.create_task(self._fill(history, wanted, doors, workloads), name="history filling")
 
+    async def idle(self) -> None:
+        """Returns when nothing is under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def stop(self) -> None:
         """Ends what is under way; it is taken up again where it was."""
         if self._task is not None:

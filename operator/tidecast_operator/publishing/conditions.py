@@ -203,7 +203,7 @@ def _prometheus_reachable(facts: ForecasterFacts) -> Condition:
             "PrometheusReachable",
             "False",
             "PrometheusUnavailable",
-            f"{problem}. Check spec.prometheus and that Prometheus runs; it is tried again at every step.",
+            f"{problem}. It is tried again at every step.",
         )
     if problem is not None and not isinstance(problem, NotEnoughData):
         return Condition("PrometheusReachable", "Unknown", "NotTried", f"{problem}")
