@@ -7,11 +7,13 @@ while it runs: what stays goes on counting, what is new begins at zero, what is 
 """
 
 import math
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -22,7 +24,7 @@ from tidecast_simulator.exporting.sources import LIVE, exporters_of
 from tidecast_simulator.exporting.text import CONTENT_TYPE, exposition
 from tidecast_simulator.flows import Clock
 from tidecast_simulator.mesh import Mesh
-from tidecast_simulator.mesh_files import mesh_from_yaml, mesh_to_yaml
+from tidecast_simulator.mesh_files import mesh_from_yaml, mesh_to_yaml, read_mesh
 from tidecast_simulator.traffic import Simulation
 
 _CATCH_UP_TICKS = 720
@@ -106,17 +108,48 @@ def _emitted(simulation: Simulation, exporters: dict[str, Exporter], ticks: tupl
     return _Tick(traffic.clock, {source: exporter.emit(traffic) for source, exporter in exporters.items()})
 
 
+class MeshFile:
+    """A mesh file that may change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = path.stat().st_mtime_ns
+
+    def has_changed(self) -> bool:
+        """Whether it was written since it was last read or asked about."""
+        try:
+            written = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        changed = written != self._seen
+        self._seen = written
+        return changed
+
+    def read(self) -> Mesh:
+        """The mesh as it is in the file now; ValueError when it does not fit."""
+        return read_mesh(self._path)
+
+
 class LiveServer:
     """
     Serves a live mesh over HTTP.
 
     `GET /metrics` answers with all exporters, `GET /metrics/<source>` with one, `GET /mesh` with the mesh as YAML;
-    `POST /reload` takes a mesh as YAML, or without a body reads the mesh again from where it came.
+    `POST /reload` takes a mesh as YAML, or without a body reads its file again. A file is also followed: when it has
+    changed, the next scrape sees the new mesh.
+
+    Args:
+        live: The mesh.
+        address: To listen on.
+        port: 0 for a free one.
+        file: Where the mesh came from; None for nowhere.
     """
 
-    def __init__(self, live: LiveMesh, *, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, live: LiveMesh, *, address: str = "127.0.0.1", port: int = 0, file: MeshFile | None = None
+    ) -> None:
         self.live = live
-        self.reread: Callable[[], Mesh] | None = None
+        self._file = file
         self._http = ThreadingHTTPServer((address, port), _handler(self))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, name="simulator", daemon=True)
@@ -156,6 +189,7 @@ class LiveServer:
                 "text/plain",
                 f"there are /mesh, /healthz, /metrics and /metrics/<{'|'.join(self.live.sources)}>\n",
             )
+        self._follow_file()
         readings = self.live.scrape(time.time(), (source,) if source else ())
         return 200, CONTENT_TYPE, "".join(exposition(one) for one in readings.values())
 
@@ -166,14 +200,22 @@ class LiveServer:
         try:
             if body.strip():
                 mesh = mesh_from_yaml(body)
-            elif self.reread:
-                mesh = self.reread()
+            elif self._file:
+                mesh = self._file.read()
             else:
                 return 400, "text/plain", "the mesh came from no file; send a mesh as YAML\n"
         except ValueError as error:
             return 400, "text/plain", f"{error}\n"
         self.live.replace(mesh, time.time())
         return 200, "text/plain", f"{len(mesh.services)} services, {len(mesh.calls)} calls\n"
+
+    def _follow_file(self) -> None:
+        """Takes over a changed mesh file; one that does not fit is named once, and the mesh stays as it is."""
+        if self._file and self._file.has_changed():
+            try:
+                self.live.replace(self._file.read(), time.time())
+            except (ValueError, OSError) as error:
+                print(f"the mesh stays as it is: {error}", file=sys.stderr)
 
 
 def _handler(server: LiveServer) -> type[BaseHTTPRequestHandler]:
