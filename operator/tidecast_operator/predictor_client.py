@@ -101,7 +101,9 @@ class PredictorClient:
 
     async def train(self, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
         """
-        Ask for a training with these settings, which the predictor keeps; False when it started none.
+        Ask for a training with these settings, which the predictor keeps.
+
+        True when one runs now that was started with them; False when the history is too short or another one runs.
 
         Raises:
             PredictorUnavailable: If it does not answer in time.

@@ -79,7 +79,7 @@ def _serve(flags: argparse.Namespace) -> int:
     try:
         asyncio.run(serve(lambda: load(flags, training), settings))
     except Exception:
-        logger.exception("The predictor cannot go on.")
+        logger.exception("the predictor cannot go on")
         return 1
     return 0
 

@@ -74,11 +74,15 @@ class Engine:
     def warm_up(self, settings: TrainingSettings) -> None:
         """
         Forecast two services that never were, so that the first real forecast does not pay for what is set up lazily.
+
+        Without a model there is nothing to warm up.
         """
+        if not self.forecaster.model_info().version:
+            return
         services = (ServiceId("", "External", "caller"), ServiceId("", "External", "callee"))
         snapshot = Snapshot(
             end_time=0,
-            step_seconds=60,
+            step_seconds=self.history.status().step_seconds or 60,
             services=services,
             values=np.ones((settings.window_steps, len(services), len(FEATURES)), dtype=np.float32),
             calls=np.array([[0], [1]], dtype=np.int64),

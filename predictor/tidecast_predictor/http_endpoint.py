@@ -60,7 +60,7 @@ class HttpEndpoint:
             writer.write(_response(page, with_body=method != "HEAD"))
             await writer.drain()
         except (TimeoutError, OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            logger.debug("No answer to a request over HTTP: %s", error)
+            logger.debug("no answer to a request over HTTP: %s", error)
         finally:
             writer.close()
 
@@ -72,7 +72,7 @@ class HttpEndpoint:
         try:
             return await self._pages[path]()
         except Exception:
-            logger.exception("Page %s failed.", path)
+            logger.exception("page %s failed", path)
             return Page(HTTPStatus.INTERNAL_SERVER_ERROR, b"failed; see the log\n")
 
 

@@ -32,5 +32,5 @@ def refusal_of(error: Exception) -> tuple[StatusCode, str]:
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return status, str(error)
-    logger.error("A request failed in a way that nobody expected.", exc_info=error)
+    logger.error("a request failed in a way that nobody expected", exc_info=error)
     return StatusCode.INTERNAL, f"{type(error).__name__}: {error}"

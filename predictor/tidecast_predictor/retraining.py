@@ -50,11 +50,13 @@ class Retraining:
         self._settings = settings
         self._schedule = schedule
         self._seen_seconds = 0
-        self._trained_seconds: int | None = None
+        self._last: _Training | None = None
 
     async def ask(self, engine: Engine, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
         """
-        Start a training with these settings, which hold from now on; 0 leaves one as it is. False: none was started.
+        Start a training with these settings, which hold from now on; 0 leaves one as it is.
+
+        True also when one with the same settings and about the same history runs already. False: none could be started.
 
         Raises:
             ContractMismatch: If one of them is negative.
@@ -68,7 +70,8 @@ class Retraining:
             if value < 0:
                 raise ContractMismatch(f"{name} is {value}; it must be positive, or 0 to leave it as it is")
         self._settings = replace(self._settings, **{name: value for name, value in asked.items() if value})
-        return await self._start(engine)
+        status = await asyncio.to_thread(engine.status)
+        return self._is_served_by_running(status) or await self._start(engine)
 
     async def run(self) -> None:
         """Look now and then whether a training is due; ends only when cancelled."""
@@ -77,9 +80,9 @@ class Retraining:
             try:
                 await self.look(now=int(time.time()))
             except NotLoaded:
-                logger.debug("No training yet: the engine is not loaded.")
+                logger.debug("no training yet: the engine is not loaded")
             except Exception:
-                logger.exception("Could not see to a training; trying again in %s s.", self._schedule.look_seconds)
+                logger.exception("could not see to a training; trying again in %s s", self._schedule.look_seconds)
 
     async def look(self, *, now: int) -> bool:
         """Start a training if one is due at *now*, unix seconds; whether one was started."""
@@ -102,16 +105,32 @@ class Retraining:
         if status.training.state is TrainingState.FAILED:
             return age_seconds >= RETRY_SECONDS
         # What was learnt from two hours says little once there are four: a young model is renewed as history doubles.
-        doubled = self._trained_seconds is not None and held >= 2 * self._trained_seconds
+        doubled = self._last is not None and held >= 2 * self._last.seconds
         return doubled or age_seconds >= self._schedule.retrain_seconds
 
+    def _is_served_by_running(self, status: PredictorStatus) -> bool:
+        if status.training.state is not TrainingState.RUNNING or self._last is None:
+            return False
+        news_seconds = _seconds(status) - self._last.seconds
+        return self._last.settings == self._settings and news_seconds <= FILLING_SECONDS
+
     async def _start(self, engine: Engine) -> bool:
-        started = await asyncio.to_thread(engine.trainer.start, self._settings)
+        settings = self._settings
+        seconds = _seconds(await asyncio.to_thread(engine.status))
+        started = await asyncio.to_thread(engine.trainer.start, settings)
         if started:
-            self._trained_seconds = _seconds(await asyncio.to_thread(engine.status))
-            logger.info("Training on %d s of history.", self._trained_seconds)
+            self._last = _Training(settings, seconds)
+            logger.info("training on %d s of history", seconds)
         return started
 
 
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What the last training was started with: its settings, and how long the history was."""
+
+    settings: TrainingSettings
+    seconds: int
+
+
 def _seconds(status: PredictorStatus) -> int:
-    return status.history.end_time - status.history.start_time
+    return status.history.steps * status.history.step_seconds

@@ -97,14 +97,14 @@ class PredictorServer:
         host, _, port = self._settings.http_address.rpartition(":")
         self.http_port = await self._http.start(host.strip("[]"), int(port))
         await self._grpc.start()
-        logger.info("Listening on ports %d (gRPC) and %d (HTTP).", self.port, self.http_port)
+        logger.info("listening on ports %d (gRPC) and %d (HTTP)", self.port, self.http_port)
 
     async def load(self) -> None:
         """Load the engine and be ready; passes on what stops it from loading."""
         await self._engine.load()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._looking = asyncio.create_task(self._retraining.run())
-        logger.info("Ready.")
+        logger.info("ready")
 
     async def stop(self) -> None:
         """Refuse what is new, let what runs finish within the grace, end a training, close both ports."""
@@ -118,7 +118,7 @@ class PredictorServer:
             await asyncio.to_thread(engine.trainer.stop)
         await self._http.stop()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        logger.info("Stopped.")
+        logger.info("stopped")
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in HEALTH_NAMES:

@@ -5,12 +5,15 @@ import pytest
 from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from builders.engines import FakeForecaster, engine, server, serving
+from builders.engines import FakeForecaster, FakeHistory, engine, server, serving
 from builders.snapshots import snapshot
 from tidecast_contract import wire
+from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.rpc import messages
 from tidecast_contract.rpc import open_inference_pb2 as pb
 from tidecast_contract.rpc.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tidecast_contract.status import HistoryStatus
+from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.server import HEALTH_NAMES
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -173,3 +176,16 @@ async def test_health_turns_when_the_server_is_told_to_stop_and_what_runs_is_fin
         assert (await asked).outputs
         await stopping
     assert fakes.trainer.stopped
+
+
+def test_a_model_is_warmed_up_for_the_steps_of_the_history():
+    fakes = engine(history=FakeHistory(held=HistoryStatus(30, 30, 300, 2)))
+    fakes.warm_up(TrainingSettings(window_steps=20, horizon_steps=10))
+    [asked] = fakes.forecaster.asked
+    assert (asked.steps, asked.step_seconds) == (20, 30)
+
+
+def test_without_a_model_nothing_is_warmed_up():
+    fakes = engine(forecaster=FakeForecaster(ModelInfo(ModelKind.NONE)))
+    fakes.warm_up(TrainingSettings())
+    assert not fakes.forecaster.asked

@@ -79,7 +79,7 @@ async def test_a_young_model_is_renewed_when_history_has_doubled():
     fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 119 * 60, 2)
     await settled.look(now=NOW)
     assert not await settled.look(now=NOW)
-    fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 2 * HOUR, 2)
+    fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 121 * 60, 2)
     assert await settled.look(now=NOW)
 
 
@@ -90,6 +90,26 @@ async def test_a_request_starts_one_whatever_the_age_and_its_settings_stay():
     assert await settled.look(now=NOW)
     expected = TrainingSettings(window_steps=20, minimum_history_seconds=HOUR)
     assert fakes.trainer.started == [expected, expected]
+
+
+ASKED = {"window_steps": 20, "horizon_steps": 10, "minimum_history_seconds": HOUR}
+
+
+async def asked_twice(*, news_hours=0, **changes):
+    settled, fakes = await retraining()
+    assert await settled.ask(fakes, **ASKED)
+    fakes.trainer.training, fakes.trainer.may_start = TrainingStatus(TrainingState.RUNNING), False
+    fakes.history.held = held(24 + news_hours)
+    return await settled.ask(fakes, **(ASKED | changes))
+
+
+async def test_a_request_is_met_by_a_running_training_of_the_same_kind():
+    assert await asked_twice()
+
+
+@pytest.mark.parametrize("difference", [{"news_hours": 1}, {"horizon_steps": 11}])
+async def test_a_running_training_on_less_or_for_something_else_does_not_meet_a_request(difference):
+    assert not await asked_twice(**difference)
 
 
 async def test_a_negative_setting_is_refused():
