@@ -1,6 +1,7 @@
 """One collection: what is asked, how often, and what comes of the answers."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -32,6 +33,8 @@ class FakePrometheus:
     def query(self, promql, *, at=None):
         if "count_over_time" in promql:
             return self._answer([{"metric": {"source": name}, "value": [0, "20"]} for name in self.found])
+        if promql.endswith("[5m]"):
+            return self._answer([{"metric": {}, "values": [[0, "1"], [15, "2"]]}])
         self.instants.append((promql, at))
         return self._answer([{"metric": EDGE, "value": [at, self.value]}])
 
@@ -127,6 +130,17 @@ def test_a_source_that_appears_later_is_found_then():
     assert collector.detect() == ()
     prometheus.found = ("Istio",)
     assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
+
+
+def test_what_was_found_is_looked_for_again_after_a_while(monkeypatch):
+    prometheus = FakePrometheus("Istio")
+    collector = Collector(prometheus)
+    collector.detect()
+    prometheus.found = ("OpenTelemetry",)
+    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
+    later = time.monotonic() + 700
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "OpenTelemetry"
 
 
 def test_warnings_are_told_once_and_make_the_observations_partial():

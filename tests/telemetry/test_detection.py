@@ -2,58 +2,90 @@
 
 import pytest
 
-from tidecast_operator.telemetry.detection import found, probe
+from tidecast_operator.telemetry.detection import Found, detect, interval, one_series, probe
 from tidecast_operator.telemetry.infrastructure import KUBE_STATE_METRICS, POD_NAMES
 from tidecast_operator.telemetry.istio import ISTIO
 from tidecast_operator.telemetry.opentelemetry import OPENTELEMETRY
 from tidecast_operator.telemetry.prometheus import Answer
 from tidecast_operator.telemetry.series import parse
 
-TRAFFIC, RESOURCES = (ISTIO, OPENTELEMETRY), (KUBE_STATE_METRICS, POD_NAMES)
+
+class FakePrometheus:
+    """Has one series, scraped at given times, of each of some sources."""
+
+    def __init__(self, *sources, times=(0, 15, 30)):
+        self.sources, self.times, self.asked = sources, times, []
+
+    def query(self, promql, *, at=None):
+        self.asked.append((promql, at))
+        if "topk" in promql:
+            result = [{"metric": {"source": name, "job": name}, "value": [0, "3"]} for name in self.sources]
+        else:
+            result = [{"metric": {}, "values": [[time, "1"] for time in self.times]}]
+        return Answer(parse(result), (), ())
 
 
-def sources(**counts):
-    result = [{"metric": {"source": name}, "value": [0, count]} for name, count in counts.items()]
-    return found(Answer(parse(result), (), ()), TRAFFIC, RESOURCES)
+def found(*sources, **changes):
+    return detect(FakePrometheus(*sources, **changes), (ISTIO, OPENTELEMETRY), (KUBE_STATE_METRICS, POD_NAMES))
 
 
 def test_one_query_probes_every_source():
     assert probe((ISTIO, POD_NAMES)) == (
-        'label_replace(quantile(0.5, count_over_time(istio_requests_total[300s])), "source", "Istio", "", "") or '
-        "label_replace(quantile(0.5, count_over_time(container_cpu_usage_seconds_total[300s])),"
-        ' "source", "PodNames", "", "")'
+        'label_replace(topk(1, count_over_time(istio_requests_total[5m])), "source", "Istio", "", "") or '
+        'label_replace(topk(1, count_over_time(container_cpu_usage_seconds_total[5m])), "source", "PodNames", "", "")'
     )
 
 
 def test_sources_with_data_are_found_in_their_order():
-    seen = sources(PodNames="20", OpenTelemetry="20", Istio="20")
+    seen = found("PodNames", "OpenTelemetry", "Istio")
     assert (seen.traffic, seen.resources) == ((ISTIO, OPENTELEMETRY), POD_NAMES)
 
 
 def test_kube_state_metrics_is_preferred_to_names_of_pods():
-    assert sources(PodNames="20", KubeStateMetrics="10").resources is KUBE_STATE_METRICS
+    assert found("PodNames", "KubeStateMetrics").resources is KUBE_STATE_METRICS
 
 
 def test_without_data_nothing_is_found():
-    assert (sources().traffic, sources().resources) == ((), None)
+    assert (found().traffic, found().resources) == ((), None)
+
+
+def test_only_sources_that_will_be_asked_are_looked_at_more_closely():
+    prometheus = FakePrometheus("Istio", "KubeStateMetrics", "PodNames")
+    detect(prometheus, (ISTIO,), (KUBE_STATE_METRICS, POD_NAMES), at=300)
+    expected = ['istio_requests_total{job="Istio"}[5m]', 'kube_pod_owner{job="KubeStateMetrics"}[5m]']
+    assert [promql for promql, _ in prometheus.asked[1:]] == expected
+    assert {at for _, at in prometheus.asked} == {300}
+
+
+def test_labels_are_quoted_and_those_that_promql_cannot_write_are_left_out():
+    labels = {"source": "Istio", "path": 'a\\b"c\nd', "k8s.pod": "x"}
+    assert one_series("up", labels) == 'up{path="a\\\\b\\"c\\nd"}[5m]'
 
 
 @pytest.mark.parametrize(
-    ("samples", "seconds"),
-    [("300", 1), ("60", 5), ("31", 10), ("20", 15), ("21", 15), ("19.5", 15), ("10", 30), ("5", 60), ("1", 300)],
-)
-def test_the_scrape_interval_is_read_from_the_number_of_samples(samples, seconds):
-    assert sources(Istio=samples).scrape_seconds["Istio"] == seconds
-
-
-@pytest.mark.parametrize(
-    ("step_seconds", "samples", "range_seconds"),
+    ("times", "seconds"),
     [
-        pytest.param(60, "20", 60, id="a step"),
-        pytest.param(15, "20", 60, id="the source's minimum"),
-        pytest.param(60, "10", 90, id="three scrapes"),
-        pytest.param(300, "5", 300, id="a long step"),
+        pytest.param((0, 15, 30, 45), 15, id="regular"),
+        pytest.param((0, 15, 30, 150, 165, 180), 15, id="with a gap"),
+        pytest.param((0.0, 0.5, 1.0), 0.5, id="twice a second"),
+        pytest.param((10,), 60, id="once"),
+        pytest.param((), 60, id="never"),
     ],
 )
-def test_a_rate_is_taken_over_a_step_unless_the_source_needs_longer(step_seconds, samples, range_seconds):
-    assert sources(Istio=samples).range_seconds(ISTIO, step_seconds) == range_seconds
+def test_the_scrape_interval_is_the_usual_time_between_samples(times, seconds):
+    result = [{"metric": {}, "values": [[time, "1"] for time in times]}]
+    assert interval(parse(result)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "scrape_seconds", "range_seconds"),
+    [
+        pytest.param(60, 15.0, 60, id="a step"),
+        pytest.param(15, 15.0, 60, id="the source's minimum"),
+        pytest.param(60, 30.0, 90, id="three scrapes"),
+        pytest.param(300, 60.0, 300, id="a long step"),
+    ],
+)
+def test_a_rate_is_taken_over_a_step_unless_the_source_needs_longer(step_seconds, scrape_seconds, range_seconds):
+    seen = Found((ISTIO,), None, {"Istio": scrape_seconds})
+    assert seen.range_seconds(ISTIO, step_seconds) == range_seconds

@@ -34,7 +34,11 @@ def test_no_source_is_refused():
 
 
 def test_a_query_is_taken_over_its_range():
-    assert Query("rate(x[$range])").over(90) == "rate(x[90s])"
+    assert Query("rate(x[$range])").over(90, scrape_seconds=30) == "rate(x[90s])"
+
+
+def test_a_query_may_ask_for_three_quarters_of_the_scrapes():
+    assert Query("count_over_time(x[$range]) > $enough").over(60, scrape_seconds=15).endswith("[60s]) > 3")
 
 
 def test_istio_names_a_workload():

@@ -4,6 +4,7 @@ Asks Prometheus for everything a snapshot is made of, with a number of queries t
 Only a first fill, whose answers would not fit into memory at once, takes more: each answer is bounded.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from tidecast_contract.features import Feature
 from tidecast_operator.errors import NotEnoughData
-from tidecast_operator.telemetry.detection import Found, found, probe
+from tidecast_operator.telemetry.detection import Found, detect
 from tidecast_operator.telemetry.observations import Calls, Observations, PeerSeries, Traffic
 from tidecast_operator.telemetry.prometheus import Answer, Prometheus
 from tidecast_operator.telemetry.schema import PeerLabels, Query, ResourceSchema, TrafficSchema
@@ -23,6 +24,8 @@ _THREADS = 4
 """More at once would take from Prometheus what others need."""
 _FIRST_STEPS = 60
 """How many steps are asked for while it is not known how many series answer."""
+_RENEW_SECONDS = 600
+"""How long what was detected holds: after that, a new source or another scrape interval is noticed."""
 
 
 class Collector:
@@ -46,12 +49,13 @@ class Collector:
         self._schemas = named(sources)
         self._max_samples = max_samples
         self._found: Found | None = None
+        self._renew_time = 0.0
 
     def detect(self, *, at: float | None = None) -> tuple[str, ...]:
         """
         The names of the sources that have data, the most trusted first; empty when there is none.
 
-        `collect` asks those that were found last; call this now and then to notice a new one.
+        `collect` asks those that were found last, and looks again by itself now and then.
 
         Args:
             at: When to look, unix seconds; None for now.
@@ -59,8 +63,8 @@ class Collector:
         Raises:
             PrometheusUnavailable: If Prometheus cannot be asked.
         """
-        answer = self._prometheus.query(probe((*self._schemas, *RESOURCES)), at=at)
-        self._found = found(answer, self._schemas, RESOURCES)
+        self._found = detect(self._prometheus, self._schemas, RESOURCES, at=at)
+        self._renew_time = time.monotonic() + _RENEW_SECONDS
         return tuple(schema.name for schema in self._found.traffic)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
@@ -73,7 +77,7 @@ class Collector:
             ValueError: If a time is not a multiple of step_seconds.
         """
         grid = Grid(start_time, end_time, step_seconds)
-        if self._found is None or not self._found.traffic:
+        if self._found is None or not self._found.traffic or time.monotonic() > self._renew_time:
             self.detect()
         if self._found is None or not self._found.traffic:
             probes = " nor ".join(schema.probe for schema in self._schemas)
@@ -125,6 +129,30 @@ class _Reply:
     answers: tuple[Answer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """
+    The time that rates of one source are taken over.
+    """
+
+    step_seconds: int
+    whole_seconds: int
+    scrape_seconds: float
+
+    @classmethod
+    def of(cls, sources: Found, schema: TrafficSchema | ResourceSchema, grid: Grid) -> "_Range":
+        seconds = sources.range_seconds(schema, grid.step_seconds)
+        return cls(seconds, max(grid.steps * grid.step_seconds, seconds), sources.scrape_seconds[schema.name])
+
+    def step(self, query: Query) -> _Question:
+        promql = query.over(self.step_seconds, scrape_seconds=self.scrape_seconds)
+        return _Question(promql, query.scale)
+
+    def whole(self, query: Query) -> _Question:
+        promql = query.over(self.whole_seconds, scrape_seconds=self.scrape_seconds)
+        return _Question(promql, query.scale, is_instant=True)
+
+
 _Key = tuple[str, str]
 """The name of a source, and what was asked of it."""
 
@@ -132,16 +160,15 @@ _Key = tuple[str, str]
 def _questions(sources: Found, grid: Grid) -> dict[_Key, _Question]:
     questions = {}
     for schema in sources.traffic:
-        seconds = sources.range_seconds(schema, grid.step_seconds)
+        over = _Range.of(sources, schema, grid)
         # One rate over the whole time is all that a call needs.
-        whole = max(grid.steps * grid.step_seconds, seconds)
-        questions[schema.name, "calls"] = _Question(schema.calls.over(whole), is_instant=True)
+        questions[schema.name, "calls"] = over.whole(schema.calls)
         for part, query in _measures(schema).items():
-            questions[schema.name, part] = _Question(query.over(seconds), query.scale)
+            questions[schema.name, part] = over.step(query)
     if sources.resources is not None:
-        seconds = sources.range_seconds(sources.resources, grid.step_seconds)
+        over = _Range.of(sources, sources.resources, grid)
         for feature, query in sources.resources.queries.items():
-            questions[sources.resources.name, feature.name] = _Question(query.over(seconds), query.scale)
+            questions[sources.resources.name, feature.name] = over.step(query)
     return questions
 
 

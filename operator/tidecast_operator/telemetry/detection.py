@@ -1,18 +1,26 @@
 """
-Which sources have data, and how often they are scraped: one query for all of them.
+Which sources have data, and how often they are scraped.
+
+One query probes all sources, and a small one for each that was found reads when one of its series was scraped.
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidecast_operator.telemetry.prometheus import Answer
-from tidecast_operator.telemetry.schema import ResourceSchema, TrafficSchema
+import numpy as np
 
-_LOOKBACK_SECONDS = 300
-# Real intervals are round; a series that was scraped for a part of the lookback must not make up odd ones.
-_INTERVALS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
+from tidecast_operator.telemetry.prometheus import Prometheus
+from tidecast_operator.telemetry.schema import ResourceSchema, TrafficSchema
+from tidecast_operator.telemetry.series import Samples
+
+_LOOKBACK = "5m"
+_USUAL_SECONDS = 60.0
+"""Prometheus' default, for a series that was scraped only once so far."""
 _SCRAPES_IN_A_RANGE = 3
 """A rate needs two samples, so one scrape may be missed; Prometheus 3 does not count one at the left end of a range."""
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +36,65 @@ class Found:
 
     traffic: tuple[TrafficSchema, ...]
     resources: ResourceSchema | None
-    scrape_seconds: Mapping[str, int]
+    scrape_seconds: Mapping[str, float]
 
     def range_seconds(self, schema: TrafficSchema | ResourceSchema, step_seconds: int) -> int:
         """The time a rate is taken over: one step, unless the source needs longer for a rate."""
-        return max(step_seconds, schema.minimum_range_seconds, _SCRAPES_IN_A_RANGE * self.scrape_seconds[schema.name])
+        scrapes = math.ceil(_SCRAPES_IN_A_RANGE * self.scrape_seconds[schema.name])
+        return max(step_seconds, schema.minimum_range_seconds, scrapes)
+
+
+def detect(
+    prometheus: Prometheus,
+    traffic: Sequence[TrafficSchema],
+    resources: Sequence[ResourceSchema],
+    *,
+    at: float | None = None,
+) -> Found:
+    """
+    Which of the sources have data, in their order, at a time in unix seconds; None for now.
+
+    Raises:
+        PrometheusUnavailable: If Prometheus cannot be asked.
+    """
+    labels = prometheus.query(probe((*traffic, *resources)), at=at).samples.labels
+    seen = {each.get("source", ""): each for each in labels}
+    found = Found(
+        traffic=tuple(schema for schema in traffic if schema.name in seen),
+        resources=next((schema for schema in resources if schema.name in seen), None),
+        scrape_seconds={},
+    )
+    chosen = (*found.traffic, *((found.resources,) if found.resources else ()))
+    intervals = {
+        schema.name: interval(prometheus.query(one_series(schema.probe, seen[schema.name]), at=at).samples)
+        for schema in chosen
+    }
+    return Found(found.traffic, found.resources, intervals)
 
 
 def probe(schemas: Sequence[TrafficSchema | ResourceSchema]) -> str:
-    """One query that answers, for each source with data, how many samples a usual series of it has."""
+    """One query that answers, for each source with data, with the labels of the series that has most samples."""
     return " or ".join(
-        f"label_replace(quantile(0.5, count_over_time({schema.probe}[{_LOOKBACK_SECONDS}s])), "
-        f'"source", "{schema.name}", "", "")'
+        f'label_replace(topk(1, count_over_time({schema.probe}[{_LOOKBACK}])), "source", "{schema.name}", "", "")'
         for schema in schemas
     )
 
 
-def found(answer: Answer, traffic: Sequence[TrafficSchema], resources: Sequence[ResourceSchema]) -> Found:
-    """What the answer to `probe` says, of the sources that were asked for, in their order."""
-    counts = {
-        answer.samples.labels[series].get("source", ""): value
-        for series, value in zip(answer.samples.series.tolist(), answer.samples.values.tolist(), strict=True)
-        if value > 0
-    }
-    return Found(
-        traffic=tuple(schema for schema in traffic if schema.name in counts),
-        resources=next((schema for schema in resources if schema.name in counts), None),
-        scrape_seconds={name: _interval(count) for name, count in counts.items()},
+def one_series(metric: str, labels: Mapping[str, str]) -> str:
+    """A query for the samples of the series that `probe` answered with."""
+    matchers = ", ".join(
+        f'{name}="{_escaped(value)}"'
+        for name, value in sorted(labels.items())
+        if name != "source" and _LABEL_NAME.fullmatch(name)
     )
+    return f"{metric}{{{matchers}}}[{_LOOKBACK}]"
 
 
-def _interval(count: float) -> int:
-    seconds = _LOOKBACK_SECONDS / count
-    return min(_INTERVALS, key=lambda interval: max(interval / seconds, seconds / interval))
+def interval(samples: Samples) -> float:
+    """The usual time between two samples of the first series, in seconds; a gap between them does not count."""
+    times = samples.times[samples.series == 0]
+    return float(np.median(np.diff(times))) if len(times) > 1 else _USUAL_SECONDS
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

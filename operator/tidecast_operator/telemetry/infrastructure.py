@@ -9,17 +9,19 @@ which workload a pod is of; without it, the names of pods tell.
 """
 
 from tidecast_contract.features import CPU, MEMORY, READY_REPLICAS
-from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, ResourceSchema
+from tidecast_operator.telemetry.schema import ENOUGH, RANGE, PeerLabels, Query, ResourceSchema
 
 _OWNER = "owner_kind, owner_name"
 
 # The sums of a pod have no container's name, nor has its sandbox. Whether the image is named differs by runtime.
 _CONTAINERS = 'container!="", container!="POD"'
 
+_CPU_SECONDS = f"container_cpu_usage_seconds_total{{{_CONTAINERS}}}"
+
 # A restarted container is there twice for some minutes, and a pair of Prometheus servers has everything twice.
 _CPU_OF_PODS = (
     "sum by (namespace, pod) (max by (namespace, pod, container) "
-    f"(rate(container_cpu_usage_seconds_total{{{_CONTAINERS}}}[{RANGE}])))"
+    f"(rate({_CPU_SECONDS}[{RANGE}]) and count_over_time({_CPU_SECONDS}[{RANGE}]) > {ENOUGH}))"
 )
 _MEMORY_OF_PODS = (
     "sum by (namespace, pod) (max by (namespace, pod, container) "

@@ -6,7 +6,7 @@ reports: a callee without a sidecar, a host outside the mesh, a request that nev
 """
 
 from tidecast_contract.features import LATENCY_P50, LATENCY_P95
-from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, TrafficSchema
+from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, TrafficSchema, received
 
 _CALLEE = "destination_workload_namespace, destination_workload"
 _PAIR = f"source_workload_namespace, source_workload, {_CALLEE}"
@@ -23,8 +23,12 @@ _FAILED_HTTP = 'response_code=~"5..|0"'
 _FAILED_GRPC = 'grpc_response_status=~"2|4|12|13|14|15"'
 
 
+def _counter(reporter: str) -> str:
+    return f"istio_requests_total{{{reporter}}}"
+
+
 def _rate(reporter: str) -> str:
-    return f"rate(istio_requests_total{{{reporter}}}[{RANGE}])"
+    return f"rate({_counter(reporter)}[{RANGE}])"
 
 
 def _failed(reporter: str) -> str:
@@ -41,9 +45,9 @@ def _calls() -> str:
 
 def _requests() -> str:
     return (
-        f"sum by ({_CALLEE}) ({_rate(_AT_CALLEE)})"
-        f" or on ({_CALLEE}) sum by ({_CALLEE}) ({_rate(_AT_CALLER)})"
-        f" or sum by ({_CALLED_HOST}) ({_rate(_NOWHERE)})"
+        f"{received(_counter(_AT_CALLEE), _CALLEE)}"
+        f" or on ({_CALLEE}) {received(_counter(_AT_CALLER), _CALLEE)}"
+        f" or {received(_counter(_NOWHERE), _CALLED_HOST)}"
     )
 
 

@@ -11,7 +11,7 @@ metrics is measured by the service graph, which leaves out requests whose caller
 from dataclasses import dataclass
 
 from tidecast_contract.features import LATENCY_P50, LATENCY_P95
-from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, TrafficSchema
+from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, TrafficSchema, received
 
 _SIDES = (
     "client, server, connection_type, virtual_node, client_k8s_namespace_name, server_k8s_namespace_name,"
@@ -41,15 +41,27 @@ class _Measure:
     failed: str
     latencies: tuple[tuple[str, int], ...]
 
-    def summed(self, rate: str, *also: str) -> str:
-        """The rate by service, under the one name that all measures share."""
-        by = ", ".join((*also, self.service, self.namespaces))
+    @property
+    def _by(self) -> str:
+        return f"{self.service}, {self.namespaces}"
+
+    def _named(self, answer: str) -> str:
+        """The answer with the service under the one label that all measures share."""
         if self.service == "service_name":
-            return f"sum by ({by}) ({rate})"
-        return f'label_replace(sum by ({by}) ({rate}), "service_name", "$1", "{self.service}", "(.+)")'
+            return answer
+        return f'label_replace({answer}, "service_name", "$1", "{self.service}", "(.+)")'
+
+    def summed(self, rate: str, *also: str) -> str:
+        """A rate by service."""
+        return self._named(f"sum by ({', '.join((*also, self._by))}) ({rate})")
 
     @property
     def requests(self) -> str:
+        return self._named(received(f"{self.count}{{{self.served}}}", self._by))
+
+    @property
+    def presence(self) -> str:
+        """Something for every service that it counts."""
         return self.summed(f"rate({self.count}{{{self.served}}}[{RANGE}])")
 
     @property
@@ -109,7 +121,7 @@ def _errors() -> str:
     # The failures that one measure counts fit the requests of that measure alone.
     answers = [_MEASURES[0].errors]
     for count in range(1, len(_MEASURES)):
-        spoken_for = _preferred([measure.requests for measure in _MEASURES[:count]])
+        spoken_for = _preferred([measure.presence for measure in _MEASURES[:count]])
         answers.append(f"({_MEASURES[count].errors} unless on (service_name) ({spoken_for}))")
     return " or on (service_name) ".join(answers)
 

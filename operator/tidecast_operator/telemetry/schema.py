@@ -12,6 +12,8 @@ from tidecast_operator.telemetry.observations import Peer
 
 RANGE = "$range"
 """Stands in a query for the time that a rate is taken over."""
+ENOUGH = "$enough"
+"""Stands in a query for the samples a series must have in that time, so that scrapes that failed make no dip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,17 @@ class Query:
     A question in PromQL.
 
     Attributes:
-        promql: With `RANGE` where a rate needs one.
+        promql: With `RANGE` where a rate needs one, and maybe `ENOUGH`.
         scale: What an answer is multiplied with to come to the feature's unit.
     """
 
     promql: str
     scale: float = 1.0
 
-    def over(self, range_seconds: int) -> str:
-        """The PromQL with its range filled in."""
-        return self.promql.replace(RANGE, f"{range_seconds}s")
+    def over(self, range_seconds: int, *, scrape_seconds: float) -> str:
+        """The PromQL for a range and series that are scraped so often."""
+        enough = _COVERED * range_seconds / scrape_seconds
+        return self.promql.replace(RANGE, f"{range_seconds}s").replace(ENOUGH, f"{enough:.4g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,21 @@ class ResourceSchema:
 
 UNKNOWN = "unknown"
 """What Istio and others write where they do not know a peer."""
+
+_COVERED = 0.75
+"""Of a range, by samples, must be exceeded: from there down the rate of a steady counter comes out a third too low."""
+
+
+def received(selector: str, by: str) -> str:
+    """
+    The rate of requests, summed by labels; missing where no series was scraped for most of the range.
+
+    A rate over a range that was scraped in part is too low, as if traffic had fallen when only scrapes failed.
+    """
+    return (
+        f"(sum by ({by}) (rate({selector}[{RANGE}]))"
+        f" and max by ({by}) (count_over_time({selector}[{RANGE}])) > {ENOUGH})"
+    )
 
 
 def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
