@@ -102,6 +102,30 @@ class Weekly(_Composable):
 
 
 @dataclass(frozen=True, slots=True)
+class Campaigns(_Composable):
+    """
+    Rushes at the same hours every day: a newsletter, a lunch break, a show on television.
+
+    Attributes:
+        hours: UTC, when each begins.
+        height: Of each, times the usual load on top of it.
+        duration_seconds: From the start until it is over.
+    """
+
+    hours: tuple[float, ...] = (6.5, 11.75, 17.0, 19.5)
+    height: float = 0.4
+    duration_seconds: float = 4500.0
+
+    def factor(self, times: Floats, entry: str) -> Floats:  # noqa: ARG002 - the same everywhere
+        """At least 1."""
+        result = np.ones_like(times)
+        for hour in self.hours:
+            elapsed = np.mod(times - hour * 3600, DAY_SECONDS)
+            result = result + self.height * _rush(elapsed / self.duration_seconds)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
 class Bursts(_Composable):
     """
     Bursts at random moments: a quick rise, a slow fall.
@@ -113,9 +137,9 @@ class Bursts(_Composable):
         seed: Other seeds, other moments.
     """
 
-    per_day: float = 3.0
-    height: float = 1.8
-    duration_seconds: float = 1800.0
+    per_day: float = 1.5
+    height: float = 1.5
+    duration_seconds: float = 2400.0
     seed: int = 0
 
     def factor(self, times: Floats, entry: str) -> Floats:  # noqa: ARG002 - a burst hits all entries
@@ -130,14 +154,10 @@ class Bursts(_Composable):
             happens = uniforms(stream("burst", self.seed), chosen) < probability
             start = (chosen + uniforms(stream("burst start", self.seed), chosen)) * slot_seconds
             strength = 0.5 + uniforms(stream("burst height", self.seed), chosen)
-            result = result + np.where(happens, (self.height - 1) * strength * self._profile(times - start), 0.0)
+            result = result + np.where(
+                happens, (self.height - 1) * strength * _rush((times - start) / self.duration_seconds), 0.0
+            )
         return result
-
-    def _profile(self, elapsed: Floats) -> Floats:
-        position = elapsed / self.duration_seconds
-        rise = np.clip(position / 0.15, 0, 1)
-        fall = np.clip((1 - position) / 0.85, 0, 1)
-        return np.asarray(np.where(position > 0, rise * fall, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +193,8 @@ class Noise(_Composable):
         seed: Other seeds, other noise.
     """
 
-    sigma: float = 0.12
-    correlation_seconds: float = 1800.0
+    sigma: float = 0.09
+    correlation_seconds: float = 1200.0
     seed: int = 0
 
     def factor(self, times: Floats, entry: str) -> Floats:
@@ -231,8 +251,15 @@ class Accelerated(_Composable):
 
 
 def usual_load(seed: int = 0) -> Shape:
-    """Days, weeks, bursts and noise: what the demo and most tests use."""
-    return Product((Diurnal(), Weekly(), Bursts(seed=seed), Noise(seed=seed)))
+    """Days, weeks, daily campaigns, bursts and noise: what the demo and most tests use."""
+    return Product((Diurnal(), Weekly(), Campaigns(), Bursts(seed=seed), Noise(seed=seed)))
+
+
+def _rush(position: Floats) -> Floats:
+    """A quick rise and a slow fall while the position goes from 0 to 1; 0 outside."""
+    rise = np.clip(position / 0.2, 0, 1)
+    fall = np.clip((1 - position) / 0.8, 0, 1)
+    return np.asarray(np.where(position > 0, rise * fall, 0.0))
 
 
 def read_series(path: Path, *, column: str = "", step_seconds: float = 60.0) -> Recorded:

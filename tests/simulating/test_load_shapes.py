@@ -5,6 +5,7 @@ from builders.meshes import MONDAY
 from tidecast_simulator.load import (
     Accelerated,
     Bursts,
+    Campaigns,
     Constant,
     Diurnal,
     Noise,
@@ -39,6 +40,15 @@ def test_weekends_are_quieter():
     week = at(Weekly(weekend=0.5)).reshape(7, 1440)
     assert week[:4].mean() == pytest.approx(1)
     assert week[5:, 600:800] == pytest.approx(0.5)
+
+
+def test_campaigns_come_at_the_same_hours_every_day():
+    week = at(Campaigns(hours=(6.0, 23.5), height=0.5, duration_seconds=3600)).reshape(7, 1440)
+    np.testing.assert_allclose(week[0], week[5], atol=1e-9)
+    assert week[0, 6 * 60 + 12] == pytest.approx(1.5)
+    assert week[0, 7 * 60 + 1] == 1
+    # Half an hour into the next day, the late one is not over.
+    assert week[0, 10] > 1
 
 
 def test_bursts_come_as_often_as_asked():

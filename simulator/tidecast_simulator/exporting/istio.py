@@ -35,7 +35,7 @@ BOUNDS = (
     "0.5", "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "30000", "60000",
     "300000", "600000", "1800000", "3600000", "+Inf",
 )  # fmt: skip
-_BOUNDS_SECONDS = np.array([float(bound) for bound in BOUNDS]) / 1000
+LEAN_BOUNDS = (*BOUNDS[:13], "+Inf")
 # The caller's sidecar sees the network as well.
 _NETWORK_SECONDS = 0.0008
 
@@ -51,8 +51,9 @@ class Detail(StrEnum):
     """Everything that Istio reports by default."""
     LEAN = "lean"
     """
-    As trimmed through Istio's Telemetry API, for recordings: no client-side durations (the metric is disabled for
-    mode CLIENT), and no response code, flags or gRPC status on durations (tagOverrides, operation REMOVE).
+    As trimmed for recordings. Through Istio's Telemetry API: no client-side durations (the metric is disabled for
+    mode CLIENT), and no response code, flags or gRPC status on durations (tagOverrides, operation REMOVE). By the pods'
+    annotation `sidecar.istio.io/statsHistogramBuckets`: no buckets above 10 s.
     """
 
 
@@ -85,6 +86,8 @@ class _Report:
         self._delay = _NETWORK_SECONDS if reporter == "source" else 0.0
         self.calls = [call for call in range(len(mesh.calls)) if _reports(mesh, call, reporter)]
         self._callees = [mesh.ends[call][1] for call in self.calls]
+        bounds = BOUNDS if detail is Detail.FULL else LEAN_BOUNDS
+        self._bounds_seconds = np.array([float(bound) for bound in bounds]) / 1000
         requests: list[Series] = []
         durations: list[dict[str, str]] = []
         for call in self.calls:
@@ -95,7 +98,7 @@ class _Report:
             durations += outcomes if detail is Detail.FULL else [labels]
         self.requests = tuple(requests)
         silent = detail is Detail.LEAN and reporter == "source"
-        self.durations = () if silent else histogram_series(DURATIONS, durations, BOUNDS)
+        self.durations = () if silent else histogram_series(DURATIONS, durations, bounds)
 
     def histogram(self, counts: Floats, traffic: Traffic) -> Batch:
         """The increments of the durations, for counts of shape (calls, outcomes, T)."""
@@ -105,8 +108,9 @@ class _Report:
         latencies = Latencies(
             counts.reshape(-1, ticks), np.repeat(mu + slower, kinds, axis=0), np.repeat(sigma, kinds, axis=0)
         )
-        result = histogram(self.durations, latencies, _BOUNDS_SECONDS, traffic)
-        sums = slice(len(BOUNDS), None, len(BOUNDS) + 2)
+        result = histogram(self.durations, latencies, self._bounds_seconds, traffic)
+        width = len(self._bounds_seconds)
+        sums = slice(width, None, width + 2)
         result.values[sums] = np.rint(result.values[sums] * 1000)
         return result
 
