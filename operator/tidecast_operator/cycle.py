@@ -101,6 +101,7 @@ class Cycle:
             while not self._picture.is_settled():  # noqa: ASYNC110 - it is the absence of events that is awaited
                 await asyncio.sleep(_PAUSE_SECONDS / 4)
             while True:
+                self._wake.clear()
                 await self._run_safely(watcher)
                 await self._until_next()
         finally:
@@ -142,7 +143,6 @@ class Cycle:
             return
         # Whoever changes one thing often changes the next in the same moment.
         await asyncio.sleep(_PAUSE_SECONDS)
-        self._wake.clear()
 
     async def _observe(self, found: Round, settings: Settings) -> None:
         try:
@@ -178,12 +178,14 @@ class Cycle:
         self, window: Snapshot, status: PredictorStatus, predictor: Predicts, settings: Settings
     ) -> HistoryFacts:
         history = status.history
+        self._filler.notice(history, step_seconds=settings.step_seconds)
         missing = self._filler.appendable(window, history)
         if missing is not None:
             history = await predictor.append_history([missing])
         wanted = Wanted(
             start_time=window.end_time - settings.training.history_seconds + settings.step_seconds,
             window_start_time=window.start_time,
+            window_end_time=window.end_time,
             step_seconds=settings.step_seconds,
             services=len(window.services),
         )

@@ -31,13 +31,15 @@ class Wanted:
 
     Attributes:
         start_time: From here, unix seconds.
-        window_start_time: The first step of the window that the cycle itself sends; nothing from here on is fetched.
+        window_start_time: The first step of the window that the cycle itself sends, once nothing before it is missing.
+        window_end_time: Its last step; nothing after it is fetched.
         step_seconds: Between two steps.
         services: About how many, which decides on the length of a chunk.
     """
 
     start_time: int
     window_start_time: int
+    window_end_time: int
     step_seconds: int
     services: int
 
@@ -73,7 +75,8 @@ def next_chunk(history: HistoryStatus, wanted: Wanted, asked: Asked) -> tuple[in
     end = max(history.end_time, asked.forth_to or 0)
     if end < wanted.window_start_time - step:
         first = max(end + step, _aligned(wanted.start_time, step))
-        return first, min(first + length, wanted.window_start_time - step)
+        # Not just up to the window: it moves on while this is fetched.
+        return first, min(first + length, wanted.window_end_time)
     start = history.start_time if asked.back_to is None else min(history.start_time, asked.back_to)
     last = start - step
     first = max(_aligned(wanted.start_time, step), last - length)
@@ -100,6 +103,18 @@ class HistoryFiller:
     def message(self) -> str:
         """What is being fetched, or what went wrong with it."""
         return self._message
+
+    def notice(self, history: HistoryStatus, *, step_seconds: int) -> None:
+        """
+        A predictor that lost its history, or is another one, gets everything again.
+
+        Args:
+            history: What it says that it holds, before it is sent anything.
+            step_seconds: Between two steps now.
+        """
+        if history.step_seconds != step_seconds or history.end_time < self._known_end:
+            self._asked = Asked()
+        self._known_end = history.end_time
 
     def appendable(self, window: Snapshot, history: HistoryStatus) -> Snapshot | None:
         """
@@ -142,7 +157,6 @@ class HistoryFiller:
         """
         if self.is_running:
             return
-        self._notice_loss(history, wanted)
         if next_chunk(history, wanted, self._asked) is None:
             self._message = ""
             return
@@ -158,12 +172,6 @@ class HistoryFiller:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    def _notice_loss(self, history: HistoryStatus, wanted: Wanted) -> None:
-        """A predictor that lost its history, or is another one, is asked from the beginning."""
-        if history.step_seconds != wanted.step_seconds or history.end_time < self._known_end:
-            self._asked = Asked()
-        self._known_end = history.end_time
 
     async def _fill(
         self,

@@ -129,9 +129,9 @@ def _history_sufficient(facts: ForecastFacts, previous: Published) -> Condition:
         )
     if facts.model is ModelKind.GCN_GRU:
         return Condition("HistorySufficient", "True", "ModelTrained", "A trained model speaks.")
-    why = f" {facts.model_reason}" if facts.model_reason else ""
+    why = f": {_sentence(facts.model_reason)}" if facts.model_reason else "."
     return Condition(
-        "HistorySufficient", "False", f"{facts.model.value}Speaks", f"{facts.model.value} speaks for now.{why}"
+        "HistorySufficient", "False", f"{facts.model.value}Speaks", f"{facts.model.value} speaks for now{why}"
     )
 
 

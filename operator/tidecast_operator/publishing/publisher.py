@@ -5,6 +5,7 @@ Brings what a cycle has found out to the API server, to the metrics and to the l
 import logging
 import math
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex
@@ -22,6 +23,7 @@ from tidecast_operator.resources import (
 )
 
 _log = logging.getLogger(__name__)
+_PROBLEM_LENGTH = 240  # it stands in several conditions of each resource
 
 
 class Publisher:
@@ -58,7 +60,7 @@ class Publisher:
             metrics=found.metrics,
             window=None if found.observed is None else found.observed.window,
             forecast=found.forecast,
-            problem=found.problem,
+            problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
         )
         prepared = preparing.prepare(outcome, resources, workloads)
         with found.stage("write"):

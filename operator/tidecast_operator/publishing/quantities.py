@@ -4,18 +4,18 @@ Numbers as Kubernetes quantities, rounded to three significant digits. Pure.
 
 import math
 
-_SMALL = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_SMALL = ((1e-3, "m"), (1e-6, "u"))
 _MEBI = 1024**2
 
 
 def quantity(value: float) -> str | None:
     """
-    As people write rates and seconds: 412, 12.3, 1.8, 83m; None for what is not known.
+    As people write rates and seconds: 412, 12.3, 1.8, 83m; None for what is not known, 0 for less than a millionth.
     """
     if not math.isfinite(value):
         return None
     rounded = _three_digits(value)
-    if rounded == 0 or abs(rounded) < 1e-9:
+    if abs(rounded) < 1e-6:
         return "0"
     if abs(rounded) >= 1:
         return _plain(rounded)

@@ -36,7 +36,7 @@ MAX_BYTES = 6 * 1024
 VALID_STEPS = 10
 """A forecast expires this many steps after it was issued."""
 
-_CONDITIONS_BYTES = 2200  # six conditions with the longest texts of `conditions`
+_CONDITIONS_BYTES = 2400  # six conditions with the longest texts of `conditions`
 
 _FORMATS: Mapping[Feature, Callable[[float], str | None]] = {CPU: milli, MEMORY: binary}
 _CURRENT = {

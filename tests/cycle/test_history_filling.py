@@ -1,0 +1,147 @@
+from builders.operating import STEP, operator
+from builders.snapshots import MIDDAY
+from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
+from tidecast_operator.errors import PrometheusUnavailable
+from tidecast_operator.history_filling import Asked, Wanted, next_chunk
+
+HOUR = 3600
+WINDOW_START = MIDDAY - 2 * STEP
+
+
+def wanted(**changes):
+    valid = {"start_time": MIDDAY - 24 * HOUR, "step_seconds": STEP, "services": 20}
+    valid |= {"window_start_time": WINDOW_START, "window_end_time": MIDDAY}
+    return Wanted(**(valid | changes))
+
+
+def held(start, end, step=STEP):
+    return HistoryStatus(step, start, end, 2)
+
+
+def test_an_empty_history_waits_for_the_window():
+    assert next_chunk(HistoryStatus(), wanted(), Asked()) is None
+
+
+def test_the_newest_missing_hours_come_first():
+    first, last = next_chunk(held(WINDOW_START, MIDDAY), wanted(), Asked())
+
+    assert last == WINDOW_START - STEP
+    assert last - first == 6 * HOUR - STEP
+
+
+def test_many_services_make_short_chunks():
+    first, last = next_chunk(held(WINDOW_START, MIDDAY), wanted(services=10_000), Asked())
+
+    assert (last - first) // STEP + 1 == 200
+
+
+def test_nothing_is_fetched_before_the_wanted_start():
+    assert next_chunk(held(MIDDAY - 24 * HOUR, MIDDAY), wanted(), Asked()) is None
+    assert next_chunk(held(MIDDAY - 23 * HOUR, MIDDAY), wanted(), Asked())[0] == MIDDAY - 24 * HOUR
+
+
+def test_hours_that_prometheus_does_not_know_are_not_asked_for_again():
+    assert next_chunk(held(MIDDAY - HOUR, MIDDAY), wanted(), Asked(back_to=MIDDAY - 24 * HOUR)) is None
+
+
+def test_a_hole_after_the_end_is_closed_first():
+    away = held(MIDDAY - 5 * HOUR, MIDDAY - 2 * HOUR)
+
+    assert next_chunk(away, wanted(), Asked()) == (MIDDAY - 2 * HOUR + STEP, MIDDAY)
+
+
+def test_a_history_of_another_step_is_started_anew():
+    assert next_chunk(held(0, MIDDAY, step=30), wanted(), Asked()) is None
+
+
+async def test_the_predictor_gets_the_window_and_then_all_of_the_wanted_history():
+    shop = operator()
+
+    await shop.run(cycles=2)
+
+    assert shop.predictor.history.start_time == MIDDAY - HOUR + STEP
+    assert shop.predictor.history.end_time == MIDDAY + STEP
+    assert shop.cluster.status("Forecaster", "default")["history"]["progress"] == "1"
+
+
+async def test_later_cycles_send_only_the_new_step():
+    shop = operator()
+    await shop.run(cycles=2)
+    shop.predictor.sent.clear()
+
+    await shop.run(cycles=3)
+
+    assert shop.predictor.sent == [(MIDDAY + n * STEP, MIDDAY + n * STEP) for n in (2, 3)]
+
+
+async def test_a_history_that_prometheus_does_not_reach_ends_the_filling():
+    shop = operator()
+    shop.history_collector.since = MIDDAY - HOUR // 2
+
+    await shop.run(cycles=3)
+    asked = len(shop.history_collector.asked)
+    await shop.run(cycles=3)
+
+    assert len(shop.history_collector.asked) == asked
+    assert shop.cluster.status("Forecaster", "default")["history"]["progress"] == "1"
+
+
+async def test_an_interrupted_filling_goes_on_where_it_was():
+    shop = operator()
+    shop.history_collector.error = PrometheusUnavailable("slow")
+    await shop.run(cycles=2)
+    assert "slow" in shop.cluster.status("Forecaster", "default")["history"]["message"]
+    shop.history_collector.error = None
+
+    await shop.run(cycles=2)
+
+    assert shop.cluster.status("Forecaster", "default")["history"]["progress"] == "1"
+    assert "message" not in shop.cluster.status("Forecaster", "default")["history"]
+
+
+async def test_a_predictor_that_lost_its_history_gets_it_again():
+    shop = operator()
+    await shop.run(cycles=2)
+    shop.predictor.history = HistoryStatus()
+
+    await shop.run(cycles=2)
+
+    assert shop.predictor.history.start_time <= MIDDAY - HOUR + 3 * STEP
+
+
+async def test_hours_in_which_the_operator_was_away_are_fetched():
+    shop = operator()
+    shop.predictor.history = held(MIDDAY - 3 * HOUR, MIDDAY - 2 * HOUR)
+
+    await shop.run(cycles=2)
+
+    assert shop.history_collector.asked[0] == (MIDDAY - HOUR + STEP, MIDDAY)
+    assert shop.predictor.history.end_time == MIDDAY + STEP
+
+
+async def test_a_training_is_asked_for_once_all_history_is_there():
+    shop = operator()
+
+    await shop.run(cycles=4)
+
+    assert shop.predictor.trained == [{"window_steps": 3, "horizon_steps": 4, "minimum_history_seconds": 600}]
+
+
+async def test_a_training_that_runs_is_left_alone():
+    shop = operator()
+    shop.predictor.training = TrainingStatus(TrainingState.RUNNING)
+
+    await shop.run(cycles=4)
+
+    assert shop.predictor.trained == []
+
+
+async def test_a_training_on_schedule_is_asked_for_once():
+    shop = operator()
+    await shop.run(cycles=4)
+    shop.predictor.trained.clear()
+    shop.now = MIDDAY + 15 * HOUR + 16 * 60 + 50  # the schedule says 3:17
+
+    await shop.run(cycles=4)
+
+    assert len(shop.predictor.trained) == 1

@@ -1,0 +1,158 @@
+import threading
+
+import pytest
+
+from builders.operating import forecast_body, operator
+from tidecast_operator.cluster import Outcome, WriteRefused
+from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.publishing.writer import Writer, needed
+from tidecast_operator.resources import Condition, ForecastResource, settled
+
+PATCHES = [(ForecastResource.parse(forecast_body(f"spf-{number}")), {}) for number in range(20)]
+STATUS = {"issuedTime": "2026-11-22T10:00:00Z", "expireTime": "2026-11-22T10:10:00Z", "forecasts": [], "current": {}}
+READY = (Condition("Ready", "True", "ForecastIssued", "fine"),)
+
+
+class Answering:
+    """A cluster that answers status patches one after the other as told, then well."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def patch_forecast_status(self, *_):
+        with self._lock:
+            self.calls += 1
+            answer = self.answers.pop(0) if self.answers else Outcome.DONE
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def writer(cluster, *, may_write=lambda: True):
+    return Writer(cluster, may_write=may_write, threads=1, pause=lambda _: None)
+
+
+def published(status, conditions=READY, **changes):
+    """A resource whose status was written before."""
+    bare = ForecastResource.parse(forecast_body())
+    found = settled(conditions, bare.published, generation=bare.generation, now=5)
+    body = forecast_body(**changes)
+    body["status"] = status | {"observedGeneration": 1, "conditions": [condition.to_dict() for condition in found]}
+    return ForecastResource.parse(body), found
+
+
+def test_a_server_that_asks_to_wait_is_asked_again():
+    cluster = Answering(ApiServerUnavailable("429"), ApiServerUnavailable("429"))
+
+    assert writer(cluster).statuses(PATCHES[:1]).done == 1
+
+
+def test_a_server_that_stays_away_is_left_alone():
+    cluster = Answering(*[ApiServerUnavailable("refused")] * 3)
+
+    written = writer(cluster).statuses(PATCHES)
+
+    assert cluster.calls == 3
+    assert (written.done, written.skipped) == (0, 20)
+    assert isinstance(written.problem, ApiServerUnavailable)
+
+
+def test_a_missing_permission_is_not_tried_twenty_times():
+    cluster = Answering(Misconfigured("permissions", "403", "grant them"))
+
+    assert writer(cluster).statuses(PATCHES).skipped == 20
+    assert cluster.calls == 1
+
+
+def test_one_refused_write_does_not_stop_the_others():
+    written = writer(Answering(WriteRefused("422"), Outcome.GONE)).statuses(PATCHES)
+
+    assert (written.refused, written.gone, written.done) == (1, 1, 18)
+    assert written.problem is None
+
+
+def test_without_the_lease_nothing_is_written():
+    cluster = Answering()
+
+    assert writer(cluster, may_write=lambda: False).statuses(PATCHES).skipped == 20
+    assert cluster.calls == 0
+
+
+def test_the_same_status_needs_no_write():
+    resource, conditions = published(STATUS)
+
+    assert needed(resource, STATUS | {"issuedTime": "2026-11-22T10:01:00Z"}, conditions, renew_before=0) is None
+
+
+def test_a_status_about_to_expire_is_written_again():
+    resource, conditions = published(STATUS)
+
+    assert needed(resource, STATUS, conditions, renew_before=resource.published.expire_time) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"current": {"requestsPerSecond": "413"}}, id="a number"),
+        pytest.param({"model": {"kind": "LastValue"}}, id="the model"),
+    ],
+)
+def test_another_status_is_written(change):
+    resource, conditions = published(STATUS)
+
+    assert needed(resource, STATUS | change, conditions, renew_before=0) is not None
+
+
+def rows(start, *values):
+    quantiles = [{"quantile": "0.5", "values": list(values)}]
+    return {"forecasts": [{"metric": "CPU", "startTime": start, "stepSeconds": 60, "quantiles": quantiles}]}
+
+
+def test_a_constant_forecast_that_moves_on_is_no_news():
+    resource, conditions = published(STATUS | rows("2026-11-22T10:01:00Z", "1", "1"))
+
+    assert needed(resource, STATUS | rows("2026-11-22T10:02:00Z", "1", "1"), conditions, renew_before=0) is None
+
+
+def test_a_rising_forecast_that_moves_on_is_news():
+    resource, conditions = published(STATUS | rows("2026-11-22T10:01:00Z", "1", "2"))
+
+    assert needed(resource, STATUS | rows("2026-11-22T10:02:00Z", "1", "2"), conditions, renew_before=0) is not None
+
+
+def test_without_a_new_forecast_only_conditions_are_written():
+    resource, _ = published(STATUS)
+    expired = (Condition("Ready", "False", "ForecastExpired", "late"),)
+
+    patch = needed(resource, None, expired, renew_before=0)
+
+    assert set(patch) == {"observedGeneration", "conditions", "outlook"}
+
+
+def test_other_words_alone_are_no_reason_to_write():
+    resource, _ = published(STATUS)
+    same = settled((Condition("Ready", "True", "ForecastIssued", "other"),), resource.published, generation=1, now=9)
+
+    assert needed(resource, None, same, renew_before=0) is None
+
+
+async def test_events_are_posted_when_a_state_changes_and_only_then():
+    shop = operator()
+    await shop.run(cycles=4)
+
+    about_checkout = [event["reason"] for event in shop.cluster.events if event["involvedObject"]["name"] == "checkout"]
+
+    assert about_checkout == ["ForecastIssued"]
+
+
+async def test_an_expired_forecast_is_a_warning():
+    shop = operator()
+    await shop.run()
+    shop.collector.error = ApiServerUnavailable("any problem")
+    await shop.run(cycles=12)
+
+    last = [event for event in shop.cluster.events if event["involvedObject"]["name"] == "checkout"][-1]
+
+    assert (last["type"], last["reason"], last["namespace"]) == ("Warning", "ForecastExpired", "shop")
