@@ -45,6 +45,8 @@ def awkward_values(count: int) -> np.ndarray:
         np.where(np.arange(count) < count - 1, np.nan, np.inf),
         np.where(np.arange(count) % 130 < 5, 1.5, np.nan),
         chance.integers(0, 2**63, count).view(np.float64),
+        # Neighbours among the floats: more zero bits in front than the format can say.
+        (np.float64(1).view(np.int64) + chance.integers(0, 9, count)).view(np.float64),
     ]
     return np.array(rows)
 

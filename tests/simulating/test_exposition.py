@@ -136,6 +136,20 @@ def test_the_service_graph_counts_what_istio_counts():
     assert sum(graph) == istio
 
 
+def test_failures_stand_in_the_graph_and_among_the_spans():
+    values = read(live(chain(error_ratio=0.1)), NOW, "opentelemetry")
+
+    def total(name: str, **labels: str) -> float:
+        return sum(value for (one, have), value in values.items() if one == name and set(labels.items()) <= have)
+
+    failed = total("traces_service_graph_request_failed_total")
+    assert failed == total("traces_service_graph_request_total", failed="true")
+    assert failed == total("traces_span_metrics_calls_total", status_code="STATUS_CODE_ERROR")
+    assert failed / total("traces_service_graph_request_total") == pytest.approx(0.1, rel=0.05)
+    seconds = total("traces_service_graph_request_server_seconds_sum")
+    assert total("traces_span_metrics_duration_milliseconds_sum") == pytest.approx(seconds * 1000, rel=1e-6)
+
+
 def test_live_counters_continue_a_recording():
     span = Span(NOW - 7200, NOW, 60)
     pieces = list(scrapes(simulation(shop(), usual_load()), span, ["istio", "cadvisor"]))
