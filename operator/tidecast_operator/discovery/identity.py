@@ -8,6 +8,7 @@ name, the Service that was called, the name that a program reports about itself.
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from tidecast_contract.services import EXTERNAL, ServiceId
 from tidecast_operator.discovery.names import ANYWHERE, Names
@@ -40,6 +41,19 @@ class Attribution:
     is_certain: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Nameless:
+    """
+    A peer without a name of its own: its node stands beside the other side of the call.
+    """
+
+    name: str
+    is_certain: bool = False
+
+    def beside(self, namespace: str) -> Attribution:
+        return Attribution(_external(namespace, self.name), self.is_certain)
+
+
 class Identity:
     """
     Finds the nodes of peers. It remembers them, so one serves many peers of the same moment.
@@ -47,7 +61,7 @@ class Identity:
 
     def __init__(self, index: WorkloadIndex) -> None:
         self._names = Names(index)
-        self._found: dict[tuple[Peer, str], Attribution] = {}
+        self._found: dict[Peer, Attribution | _Nameless] = {}
 
     def of(self, peer: Peer, *, beside: str = "") -> Attribution:
         """
@@ -57,23 +71,23 @@ class Identity:
             peer: As the telemetry describes it.
             beside: The namespace of the other side of the call: there live the nodes of nameless peers.
         """
-        key = (peer, beside)
-        if key not in self._found:
-            self._found[key] = self._find(peer, beside)
-        return self._found[key]
+        found = self._found.get(peer)
+        if found is None:
+            found = self._found[peer] = self._find(peer)
+        return found if isinstance(found, Attribution) else found.beside(beside)
 
-    def _find(self, peer: Peer, beside: str) -> Attribution:
+    def _find(self, peer: Peer) -> "Attribution | _Nameless":
         if peer.workload:
             return self._by_workload(peer)
         application = "" if peer.is_virtual and peer.application == _VIRTUAL_CALLER else peer.application
-        called = self._by_service(peer, beside) if peer.service else None
-        if called is not None and not called.service.is_external:
+        called = self._by_service(peer) if peer.service else None
+        if _is_workload(called):
             return called
         named = self._by_application(peer, application) if application else None
-        if named is not None and (called is None or not named.service.is_external):
+        if _is_workload(named) or (named and not called):
             return named
         # A virtual caller is somebody outside, as expected; a peer without any label is a gap in the telemetry.
-        return called or Attribution(_external(beside, UNKNOWN), is_certain=peer.is_virtual)
+        return called or _Nameless(UNKNOWN, is_certain=peer.is_virtual)
 
     def _by_workload(self, peer: Peer) -> Attribution:
         candidates = self._names.workloads(peer.namespace, peer.workload) if peer.namespace else []
@@ -84,12 +98,12 @@ class Identity:
         # None: a workload that is gone, or of a kind or a namespace that is not watched. Several: no way to tell.
         return Attribution(_external(peer.namespace, peer.workload), is_certain=not candidates)
 
-    def _by_service(self, peer: Peer, beside: str) -> Attribution:
+    def _by_service(self, peer: Peer) -> "Attribution | _Nameless":
         host = _without_port(peer.service)
         if host.startswith(_PASSING):
-            return Attribution(_external(beside, host), is_certain=False)
+            return _Nameless(host)
         if _is_address(host):
-            return Attribution(_external(beside, ADDRESSES), is_certain=False)
+            return _Nameless(ADDRESSES)
         name, namespace = self._split(host, peer.service_namespace or peer.namespace)
         services = self._names.services(namespace, name) if namespace else []
         selected = self._names.selected(services)
@@ -99,10 +113,10 @@ class Identity:
         # Several: the Service is in front of more than one workload, and none of them says that it was called.
         return Attribution(_external(namespace if is_known else "", name), is_certain=not selected)
 
-    def _by_application(self, peer: Peer, application: str) -> Attribution:
+    def _by_application(self, peer: Peer, application: str) -> "Attribution | _Nameless":
         host = _without_port(application)
         if _is_address(host):
-            return Attribution(_external(peer.namespace, ADDRESSES), is_certain=False)
+            return _Nameless(ADDRESSES)
         name, namespace = self._split(host, peer.namespace or peer.service_namespace)
         # What a tracer calls a namespace need not be one of the cluster.
         namespace = namespace if namespace in self._names.namespaces else ANYWHERE
@@ -125,6 +139,10 @@ class Identity:
         if len(parts) == 2 and parts[1] in self._names.namespaces:
             return parts[0], parts[1]
         return host, namespace
+
+
+def _is_workload(found: Attribution | _Nameless | None) -> TypeGuard[Attribution]:
+    return isinstance(found, Attribution) and not found.service.is_external
 
 
 def _certainly(workload: Workload) -> Attribution:

@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from tidecast_operator.telemetry.decoding import decode
+
 _CHUNK_BYTES = 1 << 14
 _EXCERPT = 300
 
@@ -47,8 +49,8 @@ class Reply(requests.Response):
             NotPrometheus: If the body is something else.
         """
         try:
-            payload = json.loads(self._body)
-        except ValueError as error:
+            payload = decode(self._body)
+        except (ValueError, KeyError, TypeError) as error:
             raise NotPrometheus from error
         if not isinstance(payload, dict) or payload.get("status") != "success":
             raise NotPrometheus

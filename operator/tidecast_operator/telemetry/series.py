@@ -98,24 +98,25 @@ class Table:
 
 def parse(result: Sequence[Mapping[str, Any]]) -> Samples:
     """
-    The `result` of an answer, a vector or a matrix, as arrays.
+    The `result` of an answer, a vector or a matrix, as arrays; `values` may be one already, as `decode` makes it.
 
     A point that is a native histogram is left out: no query of ours asks for one.
     """
-    lengths = []
-    times: list[float] = []
-    texts: list[str] = []
-    for each in result:
-        points = each["values"] if "values" in each else [each["value"]] if "value" in each else []
-        lengths.append(len(points))
-        times.extend(point[0] for point in points)
-        texts.extend(point[1] for point in points)
+    points = [_points(each) for each in result]
+    together = np.concatenate([np.empty((0, 2)), *points])
     return Samples(
         labels=tuple(each["metric"] for each in result),
-        series=np.repeat(np.arange(len(lengths), dtype=np.int64), lengths),
-        times=np.array(times, dtype=np.float64),
-        values=np.fromiter(map(float, texts), dtype=np.float64, count=len(texts)),
+        series=np.repeat(np.arange(len(points), dtype=np.int64), [len(own) for own in points]),
+        times=together[:, 0],
+        values=together[:, 1],
     )
+
+
+def _points(result: Mapping[str, Any]) -> NDArray[np.float64]:
+    if "values" in result and isinstance(result["values"], np.ndarray):
+        return result["values"]
+    points = result["values"] if "values" in result else [result["value"]] if "value" in result else []
+    return np.array([(time, float(text)) for time, text in points], dtype=np.float64).reshape(-1, 2)
 
 
 def align(samples: Samples, grid: Grid) -> Table:
