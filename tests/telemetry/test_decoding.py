@@ -54,5 +54,5 @@ def test_series_without_points_and_histograms_keep_their_places():
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"values":[[', b'"values":[[1,"2"]]'])
 def test_what_is_no_json_is_refused(content):
-    with pytest.raises(ValueError, match="Expecting|Extra"):
+    with pytest.raises(ValueError, match=r"Expecting|Extra"):
         decode(content)

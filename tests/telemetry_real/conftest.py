@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.recordings import Recorded, store
+from builders.recorded_series import Recorded, store
 from tidecast_operator.telemetry.collector import Collector
 from tidecast_operator.telemetry.prometheus import Connection, Prometheus
 from tidecast_simulator.testbed.prometheus import PrometheusServer

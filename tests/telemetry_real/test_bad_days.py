@@ -3,7 +3,7 @@
 import pytest
 
 from builders.faults import answers, breaks_off, faulty_server, hangs
-from builders.recordings import counter
+from builders.recorded_series import counter
 from builders.snapshots import MIDDAY
 from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable
 from tidecast_operator.telemetry.collector import Collector

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from builders.recordings import START, Recorded, counter, histogram, scrapes
+from builders.recorded_series import START, Recorded, counter, histogram, scrapes
 from builders.snapshots import MIDDAY
 from tidecast_contract.features import LATENCY_P50, LATENCY_P95
 from tidecast_operator.telemetry.observations import Peer

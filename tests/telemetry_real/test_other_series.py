@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from builders.recordings import counter, gauge, histogram, scrapes
+from builders.recorded_series import counter, gauge, histogram, scrapes
 from builders.snapshots import MIDDAY
 from tidecast_contract.features import CPU, LATENCY_P50, MEMORY, READY_REPLICAS
 from tidecast_operator.telemetry.observations import Peer
