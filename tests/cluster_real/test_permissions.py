@@ -1,0 +1,115 @@
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+import requests
+from kubernetes import client
+
+from builders.operating import forecast_body, forecaster_spec
+from tidecast_contract.services import ServiceId
+from tidecast_operator.cluster import Cluster, Outcome
+from tidecast_operator.errors import Misconfigured
+from tidecast_operator.handlers import WATCHED
+from tidecast_operator.leadership import Candidate, Leadership
+from tidecast_operator.resources import managed_forecast
+
+pytestmark = pytest.mark.real
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OWN = "tidecast-system"
+
+
+@pytest.fixture
+def token(definitions, apply):
+    """Of the operator's service account."""
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN}})
+    definitions.kubectl("apply", "-f", str(MANIFESTS / "rbac.yaml"))
+    path = f"/api/v1/namespaces/{OWN}/serviceaccounts/tidecast-operator/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    answer = definitions.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(request))
+    return json.loads(answer)["status"]["token"]
+
+
+@pytest.fixture
+def door(definitions, token):
+    """A door with the operator's own rights."""
+    configuration = client.Configuration()
+    configuration.host = definitions.url
+    configuration.ssl_ca_cert = str(definitions.ca_file)
+    configuration.api_key = {"BearerToken": f"Bearer {token}", "authorization": f"Bearer {token}"}
+    cluster = Cluster(configuration)
+    yield cluster
+    cluster.close()
+
+
+@pytest.mark.parametrize(("group", "version", "plural"), WATCHED)
+def test_everything_that_is_watched_may_be(definitions, token, group, version, plural):
+    prefix = f"apis/{group}" if group else "api"
+
+    for watch in ("", "?watch=true&timeoutSeconds=1"):
+        answer = requests.get(
+            f"{definitions.url}/{prefix}/{version}/{plural}{watch}",
+            headers={"Authorization": f"Bearer {token}"},
+            verify=str(definitions.ca_file),
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def test_everything_that_is_written_may_be(door, apply, get, namespace):
+    body = managed_forecast("a", ServiceId(namespace, "Deployment", "a"), {"apiVersion": "apps/v1", "uid": "u"})
+    event = {
+        "metadata": {"generateName": "a.", "namespace": namespace},
+        "involvedObject": {"kind": "ServicePerformanceForecast", "namespace": namespace, "name": "a"},
+        "reason": "Tested",
+    }
+    name = f"unused-{uuid.uuid4().hex[:8]}"
+    apply(
+        {
+            "apiVersion": "tidecast.dev/v1alpha1",
+            "kind": "Forecaster",
+            "metadata": {"name": name},
+            "spec": forecaster_spec(),
+        }
+    )
+
+    assert door.create_forecast(body) is Outcome.DONE
+    assert door.patch_forecast_status(namespace, "a", {"observedGeneration": 1}) is Outcome.DONE
+    assert door.patch_forecaster_status(name, {"observedGeneration": 1}) is Outcome.DONE
+    assert door.create_event(namespace, event) is Outcome.DONE
+    uid = get("spf", "-n", namespace, "a")["metadata"]["uid"]
+    assert door.delete_forecast(namespace, "a", uid=uid) is Outcome.DONE
+
+
+def test_the_lease_may_be_taken_renewed_and_given_back(door, definitions):
+    definitions.kubectl("delete", "lease", "-n", OWN, "tidecast-operator", "--ignore-not-found")
+    first, second = (Leadership(door, Candidate(name, OWN)) for name in ("first", "second"))
+
+    assert [first.step(), second.step(), first.step()] == [True, False, True]
+    first.release()
+    assert second.step()
+    second.release()
+
+
+def test_only_the_secret_that_is_named_may_be_read(door, definitions):
+    definitions.kubectl("delete", "secret", "-n", OWN, "tidecast-prometheus", "--ignore-not-found")
+    definitions.kubectl("create", "secret", "generic", "-n", OWN, "tidecast-prometheus", "--from-literal=token=abc")
+
+    assert door.read_secret(OWN, "tidecast-prometheus") == {"token": "abc"}
+    with pytest.raises(Misconfigured, match="another"):
+        door.read_secret(OWN, "another")
+
+
+def test_a_users_spec_may_not_be_changed(definitions, token, apply, namespace):
+    apply(forecast_body() | {"metadata": {"namespace": namespace, "name": "a"}})
+
+    answer = requests.patch(
+        f"{definitions.url}/apis/tidecast.dev/v1alpha1/namespaces/{namespace}/serviceperformanceforecasts/a",
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"},
+        data=json.dumps({"spec": {"suspend": True}}),
+        verify=str(definitions.ca_file),
+        timeout=10,
+    )
+
+    assert answer.status_code == 403
