@@ -31,7 +31,6 @@ ORIGIN = ORIGIN_PARTS * len(FEATURES)
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
 
-_BEFORE_WEIGHT = 0.02  # of the last value before the window: it decides only where the window holds nothing
 _LIMIT = 8.0  # usual changes; beyond, an outlier says no more than that it is one
 
 
@@ -42,7 +41,7 @@ class Material:
 
     Attributes:
         z_BTNA: The windows.
-        before_BNA: The last value known before each window.
+        before_BNA: The last value known before each window; counts only where the window holds nothing.
         times_BT: Of the steps, unix seconds, int64.
         origins_BP: The steps that forecasts are made at, as positions along T, int64.
         seasons_BPWJNF: What was measured one season before each origin and its targets:
@@ -133,20 +132,21 @@ def assemble(material: Material, architecture: Architecture) -> Batch:
 
 
 def _levels(z_NBAT: Tensor, known_NBAT: Tensor, before_NBA: Tensor) -> list[Tensor]:
-    """Running levels at every step for each half-life; NaN as long as nothing is known."""
+    """
+    Running levels at every step for each half-life; NaN as long as nothing is known.
+
+    What was measured before a window is used only where the window holds nothing, as serving looks up no more.
+    """
     steps = z_NBAT.shape[-1]
     age_TT = (torch.arange(steps)[:, None] - torch.arange(steps)[None, :]).float()
     weight_NBAT, filled_NBAT = known_NBAT.float(), z_NBAT.nan_to_num(0.0)
-    prior_NBA1 = torch.isfinite(before_NBA).float()[..., None] * _BEFORE_WEIGHT
-    before_NBA1 = before_NBA.nan_to_num(0.0)[..., None]
+    before_NBAT = before_NBA.masked_fill(known_NBAT.any(-1), torch.nan)[..., None].expand_as(z_NBAT)
     levels = []
     for half_life in HALF_LIVES:
         kernel_TT = torch.where(age_TT >= 0, 0.5 ** (age_TT.clamp(min=0) / half_life), 0.0)
-        fade_T = 0.5 ** (torch.arange(1, steps + 1) / half_life)
-        total = filled_NBAT @ kernel_TT.T + before_NBA1 * prior_NBA1 * fade_T
-        weight = weight_NBAT @ kernel_TT.T + prior_NBA1 * fade_T
-        # 0 / 0 is the NaN that says nothing is known yet.
-        levels.append(total / weight)
+        weight_sum_NBAT = weight_NBAT @ kernel_TT.T
+        level_NBAT = (filled_NBAT @ kernel_TT.T) / weight_sum_NBAT
+        levels.append(torch.where(weight_sum_NBAT > 0, level_NBAT, before_NBAT))
     return levels
 
 

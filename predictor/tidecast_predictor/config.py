@@ -36,8 +36,8 @@ class TrainingSettings:
     seconds: float = 120.0
     threads: int | None = None
     seed: int = 0
-    updates: int = 500
-    rows: int = 512
+    updates: int = 600
+    rows: int = 128
     services: int = 1000
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ _VALIDATIONS = 8
 _LEARNING_RATE = 4e-3
 _WARM_UP = 0.15
 _AVERAGING = 0.98
+_SLACK = 0.1  # of the time; how far a training may fall behind before it is shortened
 _CYCLES_TO_TELL = 1.5  # a clock that was seen for fewer rounds tells the date, not the hour
 
 
@@ -169,9 +170,11 @@ class _Learner:
         budget = deadline - time.monotonic() - 4 * (time.monotonic() - began)
         began, validated, update = time.monotonic(), 0, 0
         while update < updates:
-            done = max(update / updates, (time.monotonic() - began) / max(budget, 1e-3))
-            if done >= 1:
+            spent = (time.monotonic() - began) / max(budget, 1e-3)
+            if spent >= 1:
                 break
+            # Time steers only a training that will not make it, lest chance differ from run to run.
+            done = max(update / updates, (spent - _SLACK) / (1 - _SLACK))
             self._step(_one_cycle(done))
             if int(done * _VALIDATIONS) > validated:
                 validated = int(done * _VALIDATIONS)

@@ -154,7 +154,7 @@ class GcnGru(nn.Module):
         median = changes[..., middle : middle + 1]
         away = (changes - median).abs() * self.calibration
         # Stretched one by one, quantiles of one side could pass each other.
-        below, above = away[..., :middle].flip(-1).cummax(-1).values.flip(-1), away[..., middle + 1 :].cummax(-1).values
+        below, above = _rising(away[..., :middle].flip(-1)).flip(-1), _rising(away[..., middle + 1 :])
         return torch.cat([median - below, median, median + above], dim=-1)
 
     def _recur(self, batch: Batch, graph: CallGraph) -> Tensor:
@@ -184,6 +184,11 @@ class GcnGru(nn.Module):
         away = functional.softplus(raw)
         below, above = away[..., :middle].flip(-1).cumsum(-1).flip(-1), away[..., middle + 1 :].cumsum(-1)
         return torch.cat([median[..., None] - below, median[..., None], median[..., None] + above], dim=-1)
+
+
+def _rising(distances: Tensor) -> Tensor:
+    """Along the last axis none smaller than the one before; a single one, the usual case, costs nothing."""
+    return distances.cummax(-1).values if distances.shape[-1] > 1 else distances
 
 
 def _propagate(graph: CallGraph, x: Tensor) -> tuple[Tensor, Tensor]:

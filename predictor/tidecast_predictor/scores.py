@@ -16,6 +16,10 @@ from tidecast_predictor.config import DAY_SECONDS
 NECESSARY_GAIN = 0.01
 """A model that is better by less than this share has not shown that it is better."""
 
+NECESSARY_CONFIDENCE = 2.0
+"""In standard errors; chosen among several states on the same moments, a model is ahead by one of them by chance."""
+
+_PARTS = 8
 _FEWEST = 50  # errors that a correction of a quantile is taken from
 
 
@@ -32,6 +36,7 @@ class Scores:
         coverage: The share of what came true between the outer quantiles.
         seconds: How long a time the scored moments span.
         origins: How many moments were scored.
+        confidence: How far the model is ahead of the naive method that comes closest, in standard errors of that lead.
     """
 
     error: float
@@ -41,6 +46,7 @@ class Scores:
     coverage: float
     seconds: int
     origins: int
+    confidence: float
 
     @property
     def best_naive(self) -> ModelKind:
@@ -55,7 +61,8 @@ class Scores:
     @property
     def is_better(self) -> bool:
         """Whether the model beats every naive method by enough to be believed."""
-        return self.error < (1 - NECESSARY_GAIN) * self.naive_error
+        ahead = self.error < (1 - NECESSARY_GAIN) * self.naive_error
+        return ahead and self.confidence > NECESSARY_CONFIDENCE
 
     def describe(self) -> str:
         """The comparison in words."""
@@ -65,7 +72,9 @@ class Scores:
         ]
         span = self.seconds / DAY_SECONDS
         when = f"{span:.1f} days" if span >= 1 else f"{24 * span:.1f} hours"
-        return f"GCN-GRU's error is {' and '.join(parts)} on the last {when} of history, which it was not trained on"
+        told = f"GCN-GRU's error is {' and '.join(parts)} on the last {when} of history, which it was not trained on"
+        unsure = self.error < self.naive_error and not self.is_better
+        return f"{told}, which may be chance" if unsure else told
 
 
 def pinball(forecast: Tensor, truth: Tensor, quantiles: tuple[float, ...]) -> Tensor:
@@ -103,6 +112,25 @@ def scaled_error(
     usable = (count > 0) & (scale > 0)[..., None]
     mean = np.nansum(error, axis=0) / np.maximum(count, 1)
     return np.where(usable, mean / np.where(scale > 0, scale, 1)[..., None], np.nan).astype(np.float32)
+
+
+def lead(
+    forecast: NDArray[np.float32], other: NDArray[np.float32], truth: NDArray[np.float32], scale: NDArray[np.float32]
+) -> float:
+    """
+    How far a forecast is ahead of another one, in standard errors; 0 when it cannot be told.
+
+    Moments near each other err alike, so stretches of time are compared and not single moments. Arguments as of
+    `scaled_error`.
+    """
+    unit = np.where(scale > 0, scale, np.nan)[..., None]
+    gain = (np.abs(other - truth) - np.abs(forecast - truth)) / unit
+    parts = np.array_split(gain, min(_PARTS, len(gain)))
+    means = np.array([part[np.isfinite(part)].mean() for part in parts if np.isfinite(part).any()])
+    if len(means) < _PARTS // 2:
+        return 0.0
+    error = means.std(ddof=1) / np.sqrt(len(means))
+    return float(means.mean() / max(error, 1e-9))
 
 
 def series_scale(values: NDArray[np.float32], lag: int) -> NDArray[np.float32]:

@@ -144,8 +144,7 @@ class Trainer:
     def _follow(self, folder: Path, deadline: float) -> None:
         """Run the process, pass on its progress, and wait for its end."""
         command = [sys.executable, "-m", "tidecast_predictor.training", str(folder)]
-        # Threads that spin while they wait would take the processor from inference.
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
         with (folder / "errors.txt").open("w") as errors, self._lock:
             if self._stopping:
                 raise TrainingFailed("the training was stopped")
@@ -226,22 +225,32 @@ def _read_job(folder: Path) -> tuple[Snapshot, TrainingSettings, float]:
     return recording, TrainingSettings(**job["settings"]), job["deadline"]
 
 
-def main(folder: Path) -> int:
-    """Train on the job in *folder* and leave the checkpoint there; progress goes to standard output, a line each."""
-    os.nice(_NICENESS)
+def learn(folder: Path) -> None:
+    """
+    Train on the job in *folder* and leave the checkpoint there; progress goes to standard output, a line each.
+
+    Raises:
+        RecordingTooShort: If the recording is too short for the horizon.
+    """
     recording, settings, deadline = _read_job(folder)
-    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    trained = fit(
+        recording,
+        settings,
+        progress=lambda done: print(f"{done:.3f}", flush=True),  # noqa: T201 - the way to the parent
+        deadline=time.monotonic() + deadline - time.time(),
+    )
+    checkpoints.save(trained, folder)
+
+
+def main(folder: Path) -> int:
+    """The process of one training: as `learn`, at low priority; returns the exit status."""
+    os.nice(_NICENESS)
+    torch.set_num_threads(_read_job(folder)[1].threads or os.cpu_count() or 1)
     try:
-        trained = fit(
-            recording,
-            settings,
-            progress=lambda done: print(f"{done:.3f}", flush=True),  # noqa: T201 - the way to the parent
-            deadline=time.monotonic() + deadline - time.time(),
-        )
+        learn(folder)
     except RecordingTooShort as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    checkpoints.save(trained, folder)
     return 0
 
 

@@ -17,10 +17,10 @@ from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import Reference
-from tidecast_predictor.scores import Scores, coverage, scaled_error, series_scale, stretch
+from tidecast_predictor.scores import Scores, coverage, lead, scaled_error, series_scale, stretch
 from tidecast_predictor.windows import Recording, Split, past_at
 
-_ROWS = 16_384  # windows to score: enough for a mean within a percent, few enough to score often
+_ROWS = 4096  # windows to score: enough for a mean within a percent, few enough to score often
 _BLOCK_ROWS = 2048
 
 
@@ -46,7 +46,7 @@ class Validation:
         architecture: Architecture,
     ) -> None:
         horizon, services = architecture.horizon_steps, len(snapshot.services)
-        count = int(np.clip(_ROWS // max(1, services), 16, 128))
+        count = int(np.clip(_ROWS // max(1, services), 16, 96))
         self._origins = np.unique(np.linspace(split.first_origin, split.last_origin, count).astype(np.int64))
         self._recording, self._reference, self._architecture = recording, reference, architecture
         self._seconds = int(split.last_origin - split.first_origin) * snapshot.step_seconds
@@ -55,7 +55,11 @@ class Validation:
         self._truth = snapshot.values[ahead][..., :features].transpose(0, 2, 3, 1)
         training = snapshot.values[: split.training_steps, :, :features]
         self._scale = series_scale(training, max(1, horizon // 2))
-        self._naive_errors = self._score_naive(snapshot)
+        self._naive = self._naive_medians(snapshot)
+        self._truth = np.where(np.isfinite(self._naive[ModelKind.LAST_VALUE]), self._truth, np.nan)
+        self._naive_errors = {
+            kind: scaled_error(median, self._truth, self._scale) for kind, median in self._naive.items()
+        }
 
     def score(self, model: GcnGru) -> Scores:
         """Score *model* on every held-out moment."""
@@ -74,6 +78,9 @@ class Validation:
             coverage=coverage(quantiles[..., 0], quantiles[..., -1], self._truth),
             seconds=self._seconds,
             origins=len(self._origins),
+            confidence=min(
+                lead(quantiles[..., middle], median, self._truth, self._scale) for median in self._naive.values()
+            ),
         )
 
     def calibrate(self, model: GcnGru) -> None:
@@ -93,18 +100,14 @@ class Validation:
         stretches = _stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)
         model.calibration.copy_(torch.from_numpy(stretches))
 
-    def _score_naive(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
+    def _naive_medians(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
+        """What the naive methods said at every held-out moment, each (S, N, F, H)."""
         horizon = self._architecture.horizon_steps
         pasts = [past_at(snapshot, int(origin), self._architecture.window_steps) for origin in self._origins]
         last = np.stack([LastValue().forecast(past, horizon) for past in pasts])
         seasonal = np.stack([SeasonalNaive().forecast(past, horizon) for past in pasts])
         # Where yesterday is unknown the seasonal method is served as the last value.
-        medians = {
-            ModelKind.LAST_VALUE: last,
-            ModelKind.SEASONAL_NAIVE: np.where(np.isfinite(seasonal), seasonal, last),
-        }
-        self._truth = np.where(np.isfinite(last), self._truth, np.nan)
-        return {kind: scaled_error(median, self._truth, self._scale) for kind, median in medians.items()}
+        return {ModelKind.LAST_VALUE: last, ModelKind.SEASONAL_NAIVE: np.where(np.isfinite(seasonal), seasonal, last)}
 
     def _materials(self) -> Iterator[Material]:
         steps = self._architecture.window_steps

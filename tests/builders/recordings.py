@@ -1,80 +1,90 @@
 """
-A real Prometheus with exactly the samples that a test writes down.
+Small recordings with a known truth, and small models, for tests of forecasting.
 """
 
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
 
 from builders.snapshots import MIDDAY
-from tidecast_simulator.testbed import binaries
+from tidecast_contract.features import FEATURES
+from tidecast_contract.forecast import ModelKind
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.checkpoint import Checkpoint, version_of
+from tidecast_predictor.config import Architecture, TrainingSettings
+from tidecast_predictor.fitting import fit
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.scaling import Pool
+from tidecast_predictor.scores import Scores
 
-SCRAPE_SECONDS = 15
-START = MIDDAY - 1800
-"""Recordings begin half an hour before `MIDDAY`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """
-    A series and its samples.
-
-    Attributes:
-        name: The metric.
-        labels: Its labels.
-        samples: Time, unix seconds, and value as OpenMetrics writes it.
-    """
-
-    name: str
-    labels: Mapping[str, str]
-    samples: Sequence[tuple[int, object]]
-
-    def text(self) -> str:
-        """In OpenMetrics."""
-        labels = ",".join(f'{label}="{value}"' for label, value in self.labels.items())
-        return "".join(f"{self.name}{{{labels}}} {value} {time}\n" for time, value in self.samples)
+HALF_HOUR = 1800
+QUICK = TrainingSettings(
+    minimum_history_seconds=0, window_steps=8, horizon_steps=4, seconds=60, threads=1, updates=60, rows=32
+)
 
 
-def scrapes(start: int = START, end: int = MIDDAY, every: int = SCRAPE_SECONDS) -> range:
-    """The times of scrapes."""
-    return range(start, end + 1, every)
+def services(count: int) -> tuple[ServiceId, ...]:
+    """Deployments s0, s1, ... of a namespace."""
+    return tuple(ServiceId("shop", "Deployment", f"s{index}") for index in range(count))
 
 
-def counter(name: str, per_second: float, times: Sequence[int] | None = None, **labels: str) -> Recorded:
-    """A counter that rises steadily from zero at its first scrape."""
-    times = scrapes() if times is None else times
-    return Recorded(name, labels, [(time, per_second * (time - times[0])) for time in times])
+def recording(requests: np.ndarray, **changes: Any) -> Snapshot:
+    """Half-hour steps of which only the requests are measured, of shape (T, N); nobody calls anybody."""
+    values = np.full((*requests.shape, len(FEATURES)), np.nan, dtype=np.float32)
+    values[..., 0] = requests
+    valid = {
+        "end_time": MIDDAY,
+        "step_seconds": HALF_HOUR,
+        "services": services(requests.shape[1]),
+        "values": values,
+        "calls": np.zeros((2, 0), dtype=np.int64),
+        "rates": np.zeros(0, dtype=np.float32),
+    }
+    return Snapshot(**(valid | changes))
 
 
-def gauge(name: str, value: object, times: Sequence[int] | None = None, **labels: str) -> Recorded:
-    """A gauge that never changes."""
-    return Recorded(name, labels, [(time, value) for time in (scrapes() if times is None else times)])
+def seasonal(days: int, count: int = 3) -> Snapshot:
+    """Requests that rise and fall with the hour, each service with an hour of its own, on some days more of them."""
+    steps = np.arange(-days * 48 + 1, 1)[:, None] * HALF_HOUR + MIDDAY
+    wave = np.sin(2 * np.pi * (steps / 86_400 + np.arange(count) / count))
+    chance = np.random.default_rng(0)
+    level = np.repeat(chance.normal(0, 0.1, (days, count)), 48, axis=0)
+    return recording(50 * np.exp(wave + level + chance.normal(0, 0.03, wave.shape)))
 
 
-def histogram(name: str, per_second: Mapping[str, float], **labels: str) -> list[Recorded]:
-    """A classic histogram by upper bounds, to which so many observations a second are added in each bucket."""
-    rows, below = [], 0.0
-    for bound, rate in per_second.items():
-        below += rate
-        rows.append(counter(f"{name}_bucket", below, le=bound, **labels))
-    return rows
+def random_walk(steps: int, count: int = 3) -> Snapshot:
+    """Requests of which nothing is known but that they stay near where they are."""
+    walk = np.random.default_rng(1).normal(0, 0.1, (steps, count)).cumsum(axis=0)
+    return recording(50 * np.exp(walk - walk.mean(axis=0)))
 
 
-def store(directory: Path, series: Sequence[Recorded]) -> Path:
-    """A storage folder for Prometheus with these series."""
-    # Samples of one series must rise in time, so all series go by time.
-    lines = sorted(
-        (
-            (time, Recorded(each.name, each.labels, [(time, value)]).text())
-            for each in series
-            for time, value in each.samples
-        ),
-        key=lambda line: line[0],
-    )
-    text = directory / "recording.om"
-    text.write_text("".join(line for _, line in lines) + "# EOF\n")
-    storage = directory / "storage"
-    promtool = [str(binaries.find("promtool")), "tsdb", "create-blocks-from", "openmetrics", str(text), str(storage)]
-    subprocess.run(promtool, check=True, capture_output=True, timeout=60)
-    return storage
+def delayed(steps: int, delay: int = 2) -> Snapshot:
+    """Two callers of pure noise, two callees that do the same some steps later: only the graph tells who follows whom."""
+    noise = 50 * np.exp(np.random.default_rng(2).normal(0, 0.5, (steps + delay, 2)))
+    requests = np.concatenate([noise[delay:], noise[:-delay]], axis=1)
+    return recording(requests, calls=np.array([[0, 1], [2, 3]]), rates=np.array([50, 50], dtype=np.float32))
+
+
+def part(snapshot: Snapshot, begin: int, end: int) -> Snapshot:
+    """The steps from *begin* up to, not including, *end*."""
+    end_time = snapshot.start_time + (end - 1) * snapshot.step_seconds
+    return replace(snapshot, end_time=end_time, values=snapshot.values[begin:end])
+
+
+def train(snapshot: Snapshot, **changes: Any) -> Checkpoint:
+    """A model trained for a moment."""
+    return fit(snapshot, replace(QUICK, **changes), progress=lambda _: None, deadline=time.monotonic() + QUICK.seconds)
+
+
+def untrained(**changes: Any) -> Checkpoint:
+    """A model that forecasts something, served as if it had beaten last value."""
+    torch.manual_seed(0)
+    shape = {"step_seconds": HALF_HOUR, "window_steps": 8, "horizon_steps": 4, "hidden": 8, "head": 8}
+    model = GcnGru(Architecture(**(shape | changes))).eval()
+    scores = Scores(0.5, {ModelKind.LAST_VALUE: 1.0}, {"RequestsPerSecond": 0.5}, {}, 0.8, 86_400, 48, 9.0)
+    ones = np.ones(len(FEATURES), dtype=np.float32)
+    return Checkpoint(model, Pool(ones, ones), scores, 0, MIDDAY, 1, MIDDAY, version_of(model, MIDDAY))

@@ -1,0 +1,80 @@
+"""
+Learning: what it finds where there is something to find, and that it admits where there is nothing.
+"""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from builders.recordings import QUICK, delayed, part, random_walk, seasonal, train
+from tidecast_contract.forecast import ModelKind
+from tidecast_predictor.fitting import fit
+from tidecast_predictor.windows import RecordingTooShort
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train(seasonal(20))
+
+
+def test_a_season_is_learnt_and_beats_both_naive_methods(trained):
+    scores = trained.scores
+    assert scores.is_better
+    assert scores.best_naive is ModelKind.SEASONAL_NAIVE
+    assert scores.error < 0.95 * scores.naive_error
+
+
+def test_on_a_random_walk_the_model_does_not_claim_to_be_better():
+    scores = train(random_walk(960)).scores
+    assert not scores.is_better
+    assert scores.best_naive is ModelKind.LAST_VALUE
+
+
+def test_who_follows_whom_is_learnt_from_the_graph_alone():
+    recording = delayed(600)
+    unlinked = replace(recording, calls=np.zeros((2, 0), np.int64), rates=np.zeros(0, np.float32))
+    quick = {"updates": 100, "horizon_steps": 2, "window_steps": 6}
+    linked, alone = (train(one, **quick).scores.error for one in (recording, unlinked))
+    # Half of the services cannot be known better, of the others nearly everything can.
+    assert linked < 0.85 * alone
+
+
+def test_bands_hold_what_they_promise_on_the_data_they_are_calibrated_on(trained):
+    assert trained.scores.coverage == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_same_seed_gives_the_same_model():
+    once, again, other = (train(seasonal(5), updates=5, seed=seed).model.state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    assert not all(torch.equal(once[name], other[name]) for name in once)
+
+
+def test_a_training_ends_with_its_time():
+    began = time.monotonic()
+    told = []
+    result = fit(seasonal(5), replace(QUICK, updates=10**6), progress=told.append, deadline=time.monotonic() + 2)
+    assert 0 < result.updates < 10**6
+    assert time.monotonic() - began < 30
+    assert told == sorted(told)
+
+
+def test_a_recording_too_short_for_the_horizon_is_refused():
+    with pytest.raises(RecordingTooShort, match="9 steps are too few to train for 4 steps ahead"):
+        train(part(seasonal(1), 0, 9))
+
+
+def test_features_that_are_never_measured_do_not_matter():
+    model = train(seasonal(5), updates=5)
+    assert list(model.scores.errors_by_feature) == ["RequestsPerSecond"]
+    assert all(torch.isfinite(tensor).all() for tensor in model.model.state_dict().values())

@@ -1,0 +1,158 @@
+"""
+Who speaks for a service: from its first minute without history to a trained model.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders.recordings import part, random_walk, seasonal, services, untrained
+from tidecast_contract.features import REQUESTS
+from tidecast_contract.forecast import ModelKind
+from tidecast_predictor import checkpoint as checkpoints
+from tidecast_predictor.history import History
+from tidecast_predictor.inference import Forecaster
+
+WEEKS = 21 * 86_400
+
+
+def forecaster(snapshot=None, *, served=None):
+    history = History(None, limit_seconds=WEEKS)
+    if snapshot is not None:
+        history.append(snapshot)
+    made = Forecaster(history, None, device="cpu")
+    if served is not None:
+        made.serve(served)
+    return made
+
+
+def window(snapshot, steps=8):
+    return part(snapshot, snapshot.steps - steps, snapshot.steps)
+
+
+def test_the_first_step_is_forecast_by_last_value_without_a_band():
+    forecast = forecaster().forecast(window(seasonal(1), 1), 4)
+    assert forecast.kinds == (ModelKind.LAST_VALUE,) * 3
+    assert np.array_equal(forecast.values[:, 0, 3, 1], window(seasonal(1)).values[-1, :, 0])
+    assert np.isnan(forecast.values[:, 0, :, [0, 2]]).all()
+
+
+def test_last_value_has_a_band_as_wide_as_it_was_off_before():
+    forecast = forecaster(random_walk(48)).forecast(window(random_walk(48)), 4)
+    low, middle, high = np.moveaxis(forecast.values[:, 0], -1, 0)
+    assert (low < middle).all()
+    assert (middle < high).all()
+    assert (np.log(high / low)[:, 3] > 1.3 * np.log(high / low)[:, 0]).all()
+
+
+def test_the_last_value_is_the_last_one_that_was_measured():
+    snapshot = window(seasonal(1))
+    values = snapshot.values.copy()
+    values[-2:, 0] = np.nan
+    forecast = forecaster().forecast(replace(snapshot, values=values), 4)
+    assert forecast.of(snapshot.services[0], REQUESTS)[0, 1] == snapshot.values[-3, 0, 0]
+
+
+def test_what_was_never_measured_is_not_forecast():
+    snapshot = window(seasonal(1))
+    values = snapshot.values.copy()
+    values[:, 1] = np.nan
+    forecast = forecaster().forecast(replace(snapshot, values=values), 4)
+    assert forecast.kinds[1] is ModelKind.NONE
+    assert np.isnan(forecast.values[1]).all()
+
+
+def test_yesterday_speaks_once_it_does_better_than_last_value():
+    forecast = forecaster(seasonal(3)).forecast(window(seasonal(3)), 4)
+    assert forecast.kinds == (ModelKind.SEASONAL_NAIVE,) * 3
+    assert np.array_equal(forecast.values[:, 0, :, 1], seasonal(3).values[-48:-44, :, 0].T)
+    assert "smaller than LastValue's" in forecast.model.reason
+
+
+def test_less_than_a_day_of_history_leaves_last_value():
+    half_a_day = part(seasonal(1), 24, 48)
+    forecast = forecaster(half_a_day).forecast(window(half_a_day), 4)
+    assert forecast.model.kind is ModelKind.LAST_VALUE
+    assert "11.5 hours of history are held" in forecast.model.reason
+
+
+def test_last_value_stays_where_yesterday_says_little():
+    assert forecaster(random_walk(240)).forecast(window(random_walk(240)), 4).model.kind is ModelKind.LAST_VALUE
+
+
+def test_a_service_without_a_yesterday_gets_last_value_beside_the_others():
+    old, new = seasonal(3), window(seasonal(3, count=4))
+    forecast = forecaster(old).forecast(replace(new, services=services(4)), 4)
+    assert forecast.kinds == (*[ModelKind.SEASONAL_NAIVE] * 3, ModelKind.LAST_VALUE)
+
+
+def test_a_served_model_speaks_for_a_service_that_appeared_with_the_last_step():
+    snapshot = window(seasonal(3, count=4))
+    values = snapshot.values.copy()
+    values[:-1, 3] = np.nan
+    forecast = forecaster(seasonal(3), served=untrained()).forecast(replace(snapshot, values=values), 4)
+    assert forecast.kinds == (ModelKind.GCN_GRU,) * 4
+    assert np.isfinite(forecast.values[:, 0]).all()
+
+
+def test_a_feature_missing_in_the_window_starts_from_where_it_was_last():
+    snapshot = seasonal(1)
+    recent = window(snapshot)
+    hidden = replace(recent, values=np.full_like(recent.values, np.nan))
+    made = forecaster(part(snapshot, 0, 40), served=untrained())
+    assert made.forecast(hidden, 4).kinds == (ModelKind.GCN_GRU,) * 3
+
+
+def test_a_shorter_horizon_is_the_beginning_of_the_longer_one():
+    made = forecaster(seasonal(3), served=untrained())
+    short, full = (made.forecast(window(seasonal(3)), horizon).values for horizon in (2, 4))
+    assert np.array_equal(short, full[:, :, :2], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({}, "trained for 4 steps ahead, not for 5", id="horizon"),
+        pytest.param({"step_seconds": 60}, "trained for steps of 1800 s, not of 60 s", id="step"),
+    ],
+)
+def test_what_a_model_was_not_trained_for_is_answered_by_a_naive_method_that_says_so(changes, reason):
+    forecast = forecaster(served=untrained()).forecast(replace(window(seasonal(1)), **changes), 5)
+    assert forecast.kinds == (ModelKind.LAST_VALUE,) * 3
+    assert reason in forecast.model.reason
+
+
+def test_history_after_the_window_is_not_seen():
+    past = part(seasonal(3), 0, 100)
+    for served in (None, untrained()):
+        knowing = forecaster(seasonal(3), served=served).forecast(window(past), 4).values
+        honest = forecaster(past, served=served).forecast(window(past), 4).values
+        middle = 1  # the band's origins depend on how much is held
+        assert np.array_equal(knowing[..., middle], honest[..., middle], equal_nan=True)
+
+
+def test_a_graph_without_services_is_answered():
+    nobody = replace(window(seasonal(1, count=1)), services=(), values=np.zeros((8, 0, 7), np.float32))
+    for served in (None, untrained()):
+        assert forecaster(served=served).forecast(nobody, 4).values.shape == (0, 6, 4, 3)
+
+
+def test_no_step_ahead_is_refused():
+    with pytest.raises(ValueError, match="horizon_steps must be positive, not 0"):
+        forecaster().forecast(window(seasonal(1)), 0)
+
+
+def test_the_newest_checkpoint_is_served_from_the_start(tmp_path):
+    saved = untrained()
+    checkpoints.save(saved, tmp_path)
+    made = Forecaster(History(None, limit_seconds=WEEKS), tmp_path, device="cpu")
+    assert made.model_info() == saved.info
+    expected = forecaster(served=saved).forecast(window(seasonal(1)), 4).values
+    assert np.array_equal(made.forecast(window(seasonal(1)), 4).values, expected, equal_nan=True)
+
+
+def test_why_a_trained_model_does_not_speak_is_told():
+    made = forecaster()
+    made.decline("not served: 3% larger than LastValue's")
+    assert made.forecast(window(seasonal(1)), 4).model.reason.startswith("not served: 3% larger than LastValue's; ")

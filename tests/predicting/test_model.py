@@ -1,0 +1,127 @@
+"""
+What the GCN-GRU promises whatever its weights are.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders.recordings import part, recording, seasonal, services, untrained
+from tidecast_predictor.predicting import predict
+from tidecast_predictor.windows import Past
+
+CHAIN = {"calls": np.array([[0, 1], [1, 2]]), "rates": np.array([5, 3], dtype=np.float32)}
+
+
+def nothing_before(chosen, times):
+    return np.full((len(times), len(chosen), 7), np.nan, dtype=np.float32)
+
+
+def answer(snapshot, lookup=nothing_before, model=None):
+    """Quantiles of the requests, (N, H, Q)."""
+    model = model or untrained().model
+    past = Past(snapshot, lookup)
+    material = past.material(past.reference(model.architecture.horizon_steps, untrained().pool), model.architecture)
+    return predict(model, material)[:, 0, 0, 0]
+
+
+def window(**changes):
+    return replace(part(seasonal(1), 0, 8), **(CHAIN | changes))
+
+
+def test_quantiles_do_not_cross():
+    model = untrained(quantiles=(0.05, 0.1, 0.5, 0.9, 0.95)).model
+    model.calibration.uniform_(0.2, 5)
+    assert (np.diff(answer(window(), model=model), axis=-1) >= 0).all()
+
+
+def test_the_order_of_services_does_not_matter():
+    there, back = [2, 0, 1], [1, 2, 0]
+    snapshot = window()
+    shuffled = replace(
+        snapshot,
+        services=tuple(snapshot.services[index] for index in there),
+        values=snapshot.values[:, there],
+        calls=np.array(back)[snapshot.calls],
+    )
+    assert np.allclose(answer(shuffled)[back], answer(snapshot), rtol=1e-5)
+
+
+def test_a_change_at_a_caller_reaches_its_callee_and_one_further_at_the_next():
+    values = window().values.copy()
+    values[-1, 0, 0] *= 3
+    changed = (answer(window(values=values)) != answer(window())).any(axis=(1, 2))
+    assert changed.tolist() == [True, True, True]
+
+
+def test_without_calls_services_do_not_know_each_other():
+    alone = {"calls": np.zeros((2, 0), np.int64), "rates": np.zeros(0, np.float32)}
+    values = window().values.copy()
+    values[-1, 0, 0] *= 3
+    changed = (answer(window(values=values, **alone)) != answer(window(**alone))).any(axis=(1, 2))
+    assert changed.tolist() == [True, False, False]
+
+
+def test_who_calls_and_who_is_called_differ():
+    turned = window(calls=window().calls[::-1].copy())
+    assert not np.allclose(answer(turned), answer(window()))
+
+
+def test_the_share_of_a_caller_counts_and_not_its_scale():
+    two = {"calls": np.array([[0, 1], [2, 2]])}
+    even, tenfold, skewed = (
+        answer(window(**two, rates=np.array(rates, np.float32))) for rates in ((5, 5), (50, 50), (9, 1))
+    )
+    assert np.abs(even - tenfold).max() < np.abs(even - skewed).max()
+
+
+def test_a_silent_service_and_an_unseen_one_differ():
+    values = window().values.copy()
+    values[4:, 1, 0] = 0
+    silent = answer(window(values=values))
+    values[4:, 1, 0] = np.nan
+    assert not np.allclose(silent, answer(window(values=values)))
+
+
+def test_a_service_that_was_never_measured_has_no_forecast_and_the_others_have_theirs():
+    values = window().values.copy()
+    values[:, 1] = np.nan
+    known = np.isfinite(answer(window(values=values))).all(axis=(1, 2))
+    assert known.tolist() == [True, False, True]
+
+
+def test_a_service_with_a_single_measurement_has_a_forecast():
+    values = window().values.copy()
+    values[:-1, 1] = np.nan
+    assert np.isfinite(answer(window(values=values))).all()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 12])
+def test_any_number_of_steps_will_do(steps):
+    snapshot = part(seasonal(1), 20 - steps, 20)
+    assert np.isfinite(answer(snapshot)).all()
+
+
+def test_a_window_cut_short_is_one_whose_beginning_is_missing():
+    snapshot = part(seasonal(1), 0, 8)
+    values = snapshot.values.copy()
+    values[:5] = np.nan
+    assert np.allclose(answer(part(snapshot, 5, 8)), answer(replace(snapshot, values=values)), rtol=1e-5)
+
+
+def test_forecasts_lie_within_the_range_of_their_feature():
+    values = np.full((8, 2, 7), 0.999, dtype=np.float32)
+    values[::2] = 0.001
+    snapshot = replace(recording(np.ones((8, 2))), values=values)
+    past, model = Past(snapshot, nothing_before), untrained().model
+    quantiles = predict(model, past.material(past.reference(4), model.architecture))
+    assert quantiles.min() >= 0
+    assert quantiles[:, :, :, 3].max() <= 1
+
+
+def test_more_services_than_a_block_holds_are_forecast_alike(monkeypatch):
+    snapshot = replace(recording(np.tile([[5.0, 9.0, 2.0]], (8, 10))), services=services(30))
+    whole = answer(snapshot)
+    monkeypatch.setattr("tidecast_predictor.model.BLOCK_ROWS", 7)
+    assert np.allclose(answer(snapshot), whole, rtol=1e-5)

@@ -1,0 +1,91 @@
+"""
+Training in the background: started once, followed, ended, and served only when it pays.
+"""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders.recordings import QUICK, random_walk, recording, seasonal
+from tidecast_contract.forecast import ModelKind
+from tidecast_contract.status import TrainingState
+from tidecast_predictor.history import History
+from tidecast_predictor.inference import Forecaster
+from tidecast_predictor.training import Trainer, learn
+from tidecast_predictor.windows import connected
+
+
+def trainer(snapshot, directory=None, **changes):
+    history = History(None, limit_seconds=30 * 86_400)
+    history.append(snapshot)
+    forecaster = Forecaster(history, directory, device="cpu")
+    return Trainer(history, forecaster, directory, replace(QUICK, **changes)), forecaster
+
+
+def finished(training):
+    for _ in range(600):
+        if training.status().state is not TrainingState.RUNNING:
+            return training.status()
+        time.sleep(0.1)
+    raise AssertionError(training.status())
+
+
+def test_a_better_model_is_served_and_kept(tmp_path):
+    training, forecaster = trainer(seasonal(20), tmp_path)
+    assert training.start()
+    assert not training.start()
+    status = finished(training)
+    assert (status.state, status.progress) == (TrainingState.IDLE, 0)
+    assert forecaster.model_info().kind is ModelKind.GCN_GRU
+    assert [path.name for path in tmp_path.iterdir()] == [forecaster.model_info().version]
+    assert "smaller than LastValue's and" in status.message
+
+
+@pytest.fixture
+def no_process(monkeypatch):
+    """Learns within this process, as starting another one takes seconds."""
+    monkeypatch.setattr(Trainer, "_follow", lambda _, folder, __: learn(folder))
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_model_that_is_not_better_does_not_speak(tmp_path):
+    training, forecaster = trainer(random_walk(480), tmp_path, updates=5)
+    training.start()
+    status = finished(training)
+    assert forecaster.model_info().kind is ModelKind.LAST_VALUE
+    assert status.message.startswith("not served: GCN-GRU's error is ")
+    assert forecaster.model_info().reason == status.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_training_that_fails_says_why():
+    training, _ = trainer(seasonal(1), horizon_steps=40)
+    training.start()
+    status = finished(training)
+    assert status.state is TrainingState.FAILED
+    assert "48 steps are too few to train for 40 steps ahead" in status.message
+
+
+def test_too_little_history_starts_no_training():
+    training, _ = trainer(seasonal(1), minimum_history_seconds=100_000)
+    assert not training.start()
+    assert training.status().message == "86400 s of history are held, a training takes 100000 s"
+
+
+def test_a_stopped_training_leaves_nothing(tmp_path):
+    training, forecaster = trainer(seasonal(20), tmp_path, updates=10**6)
+    training.start()
+    training.stop()
+    assert training.status().message == "the training was stopped"
+    assert forecaster.model_info().kind is ModelKind.LAST_VALUE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_too_many_services_those_that_call_each_other_are_trained_on():
+    calls = np.array([[0, 1, 2, 4, 5, 6], [1, 2, 3, 5, 6, 7]])
+    chains = recording(np.ones((1, 8)), calls=calls, rates=np.ones(6, np.float32))
+    chosen = [chains.services.index(service) for service in connected(chains, 4, seed=0)]
+    assert chosen in ([0, 1, 2, 3], [4, 5, 6, 7])

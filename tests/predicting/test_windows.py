@@ -1,0 +1,65 @@
+"""
+Windows: cut for training as they are cut for serving, and blind to what comes after.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from builders.recordings import HALF_HOUR, part, seasonal, untrained
+from tidecast_predictor.batch import assemble
+from tidecast_predictor.windows import Past, Recording, past_at, recorded
+
+ARCHITECTURE = untrained().model.architecture
+
+
+def both_ways(snapshot, origin, window_steps=8):
+    """The batch of one origin, cut from the recording and from the past at that origin."""
+    recording = Recording.of(snapshot)
+    reference = recording.reference(origin, ARCHITECTURE.horizon_steps)
+    starts, origins = torch.tensor([origin - window_steps + 1]), torch.tensor([[window_steps - 1]])
+    trained = recording.material(starts, origins, reference=reference, steps=window_steps, architecture=ARCHITECTURE)
+    served = past_at(snapshot, origin, window_steps).material(reference, ARCHITECTURE)
+    return assemble(trained, ARCHITECTURE), assemble(served, ARCHITECTURE)
+
+
+@pytest.mark.parametrize("origin", [5, 60, 400])
+def test_training_and_serving_see_the_same(origin):
+    trained, served = both_ways(seasonal(12), origin)
+    for name in ("steps_NBTC", "clock_BTK", "origin_NBPO", "seasons_NBPFHW", "seasons_known_NBPFW", "ahead_BPK"):
+        assert torch.allclose(getattr(trained, name), getattr(served, name), atol=1e-5), name
+
+
+def test_nothing_after_the_origin_is_seen():
+    snapshot = seasonal(12)
+    changed = snapshot.values.copy()
+    changed[401:] = 1e6
+    trained, _ = both_ways(snapshot, 400)
+    blinded, _ = both_ways(part(snapshot, 0, 401), 400)
+    poisoned = Recording.of(snapshot)
+    poisoned.z_TNA[401:] = 99
+    assert torch.equal(trained.seasons_NBPFHW, blinded.seasons_NBPFHW)
+    assert torch.equal(trained.steps_NBTC, blinded.steps_NBTC)
+
+
+def test_the_season_is_the_course_of_yesterday():
+    snapshot = seasonal(12)
+    trained, _ = both_ways(snapshot, 400)
+    z = np.log1p(snapshot.values[:, :, 0] / 0.1)
+    yesterday = z[400 - 48 + 4] - z[400 - 48]
+    # The course is smoothed over five steps, which flattens it a little.
+    assert trained.seasons_NBPFHW[:, 0, 0, 0, 3, 0] * trained.scale_NF[:, 0] == pytest.approx(yesterday, abs=0.25)
+
+
+def test_a_past_hides_what_comes_after_its_moment():
+    snapshot = seasonal(2)
+    past = past_at(snapshot, 50, 8)
+    times = past.snapshot.end_time + np.array([-HALF_HOUR, 0, HALF_HOUR])
+    assert np.isfinite(past.values(times)[:, 0, 0]).tolist() == [True, True, False]
+
+
+def test_a_window_completes_what_history_does_not_hold_yet():
+    snapshot = seasonal(2)
+    past = Past(part(snapshot, 40, 48), recorded(part(snapshot, 0, 40)))
+    times = snapshot.times[38:42]
+    assert np.array_equal(past.values(times), snapshot.values[38:42], equal_nan=True)
