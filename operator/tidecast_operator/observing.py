@@ -78,12 +78,14 @@ class Observer:
 
     def _extended(self, observations: Observations, workloads: WorkloadIndex, *, steps: int) -> Observed:
         built = snapshots.build(observations, workloads)
+        if not np.isfinite(built.snapshot.values[..., index_of(REQUESTS)]).any():
+            # Kept out of the window, so that the next cycle asks for the same steps again: they may only be late.
+            raise NotEnoughData(
+                f"Prometheus answers but has no requests of any service in the last {observations.steps} steps; "
+                "check that it scrapes the service mesh or the collector, and spec.telemetry.sources"
+            )
         window = None if self._last is None else self._last.window
         window = snapshots.extend(window, built.snapshot, steps=steps)
-        if not window.services:
-            raise NotEnoughData(
-                "Prometheus answers but knows no service of the last steps; check spec.telemetry.sources"
-            )
         return Observed(
             window=window,
             queries=observations.queries,

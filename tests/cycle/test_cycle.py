@@ -116,6 +116,18 @@ async def test_an_empty_prometheus_is_reachable_but_has_no_telemetry():
     assert conditions["TelemetryFound"] == ("False", "NoTelemetry")
 
 
+async def test_a_prometheus_whose_series_all_vanish_has_no_telemetry_and_is_asked_for_them_again():
+    shop = operator()
+    await shop.run()
+    shop.collector.requests_per_second = float("nan")
+    shop.collector.asked.clear()
+
+    assert await shop.run(cycles=2) == "NoTelemetry"
+
+    assert shop.conditions("Forecaster", "default")["TelemetryFound"] == ("False", "NoTelemetry")
+    assert shop.collector.asked[0][0] == shop.collector.asked[1][0]
+
+
 async def test_without_the_predictor_nothing_is_overwritten():
     shop = operator()
     await shop.run()

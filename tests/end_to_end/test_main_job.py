@@ -1,0 +1,190 @@
+"""
+From Prometheus and the cluster to ServicePerformanceForecast resources, on real components all the way.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders.scores import errors
+from builders.worlds import FUTURE_SECONDS, LATE
+from tidecast_contract.features import REQUESTS
+from tidecast_contract.forecast import Forecast
+from tidecast_contract.snapshot import Snapshot
+from tidecast_operator import snapshots
+from tidecast_operator.discovery.workloads import Workloads
+from tidecast_operator.predictor_client import PredictorClient
+from tidecast_operator.telemetry.collector import Collector
+from tidecast_operator.telemetry.prometheus import Connection, Prometheus
+from tidecast_simulator.kubernetes_objects import objects_of
+from tidecast_simulator.shop import shop
+from tidecast_simulator.testbed.prometheus import PrometheusServer
+from tidecast_simulator.testbed.world import World
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+WORKLOADS = {service.name for service in shop().services if service.namespace == "shop"}
+HORIZON_STEPS = 30
+WINDOW_STEPS = 60
+ORIGIN_EVERY_STEPS = 3
+
+
+def test_every_service_of_the_shop_has_a_forecast_of_its_own(shop_world: World) -> None:
+    resources = shop_world.get("spf", "--namespace=shop")["items"]
+
+    assert {resource["spec"]["targetRef"]["name"] for resource in resources} - {LATE} == WORKLOADS - {LATE}
+    for resource in resources:
+        assert {series["metric"] for series in resource["status"]["forecasts"]} >= {"RequestsPerSecond", "CPU"}
+
+
+def test_the_printer_columns_of_a_forecast_are_those_of_the_api(shop_world: World) -> None:
+    header = shop_world.kubectl("get", "spf", "--namespace=shop").splitlines()[0]
+
+    assert header.split() == [
+        "NAME", "TARGET", "RPS", "RPS+5M", "RPS+30M", "P95", "P95+5M", "REPLICAS", "HINT", "MODE", "TRUSTED", "READY",
+        "AGE",
+    ]  # fmt: skip
+
+
+def test_a_forecast_prints_numbers_where_something_is_known(shop_world: World) -> None:
+    row = shop_world.kubectl("get", "spf", "frontend", "--namespace=shop", "--no-headers")
+
+    assert re.match(r"frontend +Deployment/frontend +[0-9.]+k? +[0-9.]+k? +[0-9.]+k? +\d+[mu]? +\d+[mu]? +4 +", row), (
+        row
+    )
+
+
+def test_kubectl_wait_sees_a_forecast_become_ready(shop_world: World) -> None:
+    shop_world.kubectl("wait", "--for=condition=Ready", "spf/checkout", "--namespace=shop", "--timeout=60s")
+
+
+def test_the_forecaster_prints_its_graph_and_its_model(shop_world: World) -> None:
+    row = shop_world.kubectl("get", "fcst", "default", "--no-headers")
+
+    assert "Istio" in row
+    assert "GCN-GRU" in row
+
+
+def test_a_status_stays_under_six_kibibytes(shop_world: World) -> None:
+    sizes = {
+        resource["metadata"]["name"]: len(json.dumps(resource["status"], separators=(",", ":")))
+        for resource in shop_world.get("spf", "--namespace=shop")["items"]
+    }
+
+    assert max(sizes.values()) < 6 * 1024, sizes
+
+
+def test_a_forecast_names_its_callers_and_callees(shop_world: World) -> None:
+    status = shop_world.get("spf", "checkout", "--namespace=shop")["status"]
+
+    assert {caller["name"] for caller in status["callers"]} == callers_of("checkout")
+    assert {callee["name"] for callee in status["callees"]} == callees_of("checkout")
+
+
+@pytest.fixture(scope="module")
+def recording(recorded_shop: PrometheusServer) -> Snapshot:
+    """All that Prometheus has, past and future, by the operator's own eyes."""
+    known = Workloads()
+    for body in objects_of(shop()):
+        known.observe("ADDED", body)
+    now = int(time.time()) // 60 * 60
+    prometheus = Prometheus(Connection(recorded_shop.url))
+    observations = Collector(prometheus, ("Istio",)).collect(now - 2 * 86_400, now + FUTURE_SECONDS - 900, 60)
+    prometheus.close()
+    return snapshots.build(observations, known.index()).snapshot
+
+
+@pytest.fixture(scope="module")
+def forecasts(shop_world: World, recording: Snapshot) -> list[Forecast]:
+    """Forecasts of the model that the operator uses, at moments after all it was trained on."""
+    first = int(time.time()) // 60 * 60
+    last = recording.end_time - HORIZON_STEPS * 60
+    windows = [window_of(recording, end) for end in range(first, last + 1, ORIGIN_EVERY_STEPS * 60)]
+
+    async def ask() -> list[Forecast]:
+        predictor = PredictorClient(shop_world.predictor_address, timeout_seconds=20)
+        answers = [await predictor.forecast(window, HORIZON_STEPS) for window in windows]
+        await predictor.close()
+        return answers
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("minutes", [15, 30])
+def test_the_median_of_most_services_beats_last_value(
+    minutes: int, forecasts: list[Forecast], recording: Snapshot, record_property: Callable[[str, object], None]
+) -> None:
+    scored = errors(forecasts, recording, feature=REQUESTS, offset_steps=minutes)
+
+    better = scored.median < scored.last_value
+    known = np.isfinite(scored.median)
+    record_property("skill against last value", float(np.nanmedian(1 - scored.median / scored.last_value)))
+    record_property("skill against seasonal naive", float(np.nanmedian(1 - scored.median / scored.seasonal_naive)))
+    assert known.sum() >= len(WORKLOADS)
+    assert better[known].all(), dict(zip(forecasts[0].services, scored.median / scored.last_value, strict=True))
+
+
+def test_four_of_five_values_come_true_within_the_band(forecasts: list[Forecast], recording: Snapshot) -> None:
+    services = [recording.services.index(service) for service in forecasts[0].services]
+    within = []
+    for forecast in forecasts:
+        rows = (forecast.times - recording.start_time) // 60
+        actual = recording.values[rows][:, services, 0].T
+        low, high = forecast.values[:, 0, :, 0], forecast.values[:, 0, :, 2]
+        within.append(np.where(np.isfinite(actual + low + high), (low <= actual) & (actual <= high), np.nan))
+
+    assert np.nanmean(within) == pytest.approx(0.8, abs=0.12)
+
+
+def test_a_deployment_that_comes_later_gets_a_forecast(shop_world: World) -> None:
+    shop_world.apply(deployment_of(LATE))
+
+    ready = shop_world.wait_for(
+        lambda: shop_world.condition("Ready", "spf", LATE, "--namespace=shop").get("status") == "True",
+        timeout_seconds=200,
+    )
+
+    assert ready
+
+
+def test_the_forecast_of_a_deleted_deployment_goes_with_it(shop_world: World) -> None:
+    shop_world.kubectl("delete", "deployment", "ads", "--namespace=shop")
+
+    assert shop_world.wait_for(lambda: not shop_world.get("spf", "ads", "--namespace=shop"), timeout_seconds=120)
+    shop_world.apply(deployment_of("ads"))
+
+
+def deployment_of(name: str) -> dict[str, Any]:
+    """The Deployment of a service of the shop."""
+    return next(
+        dict(body) for body in objects_of(shop()) if (body["kind"], body["metadata"]["name"]) == ("Deployment", name)
+    )
+
+
+def callers_of(name: str) -> set[str]:
+    """Who calls a service of the shop, by the simulator's own account."""
+    return {call.caller.split("/")[-1] for call in shop().calls if call.callee == f"shop/{name}"}
+
+
+def callees_of(name: str) -> set[str]:
+    """Whom it calls."""
+    return {call.callee.split("/")[-1] for call in shop().calls if call.caller == f"shop/{name}"}
+
+
+def window_of(recording: Snapshot, end: int) -> Snapshot:
+    """The window that ends then, as a cycle at that time would have sent it."""
+    last = (end - recording.start_time) // 60 + 1
+    return Snapshot(
+        end_time=end,
+        step_seconds=60,
+        services=recording.services,
+        values=recording.values[last - WINDOW_STEPS : last],
+        calls=recording.calls,
+        rates=recording.rates,
+    )
