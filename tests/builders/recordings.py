@@ -62,8 +62,8 @@ def random_walk(steps: int, count: int = 3) -> Snapshot:
     return recording(50 * np.exp(walk - walk.mean(axis=0)))
 
 
-def delayed(steps: int, delay: int = 2) -> Snapshot:
-    """Two callers of pure noise, two callees that do the same some steps later: only the graph tells who follows whom."""
+def delayed(steps: int, delay: int = 1) -> Snapshot:
+    """Two callers of pure noise, two callees that do the same a step later: only the graph tells who follows whom."""
     noise = 50 * np.exp(np.random.default_rng(2).normal(0, 0.5, (steps + delay, 2)))
     requests = np.concatenate([noise[delay:], noise[:-delay]], axis=1)
     return recording(requests, calls=np.array([[0, 1], [2, 3]]), rates=np.array([50, 50], dtype=np.float32))
