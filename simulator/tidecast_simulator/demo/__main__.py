@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tidecast_simulator.demo import charts, forecasts, scores
+from tidecast_simulator.demo import charts, forecasts, scores, without_cluster
 from tidecast_simulator.demo.progress import await_forecasts
-from tidecast_simulator.demo.stage import SCRAPE_SECONDS, Stage, set_up
+from tidecast_simulator.demo.stage import HISTORY_SECONDS, PREDICTOR_ARGUMENTS, SCRAPE_SECONDS, Stage, set_up
 from tidecast_simulator.demo.telling import command, heading
+from tidecast_simulator.load import usual_load
 from tidecast_simulator.shop import NAMESPACE, shop
 from tidecast_simulator.testbed import binaries
+from tidecast_simulator.testbed.control_plane import CommandFailed
 from tidecast_simulator.testbed.process import NotReady
+from tidecast_simulator.traffic import Simulation
 
 _PANELS = 8
 _DESCRIBED = "checkout"
@@ -27,17 +30,22 @@ def main() -> int:
     """Run the demo; its exit status."""
     flags = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if reason := binaries.why_missing():
-        print(f"This host cannot have a real control plane: {reason}", file=sys.stderr)
-        return 1
+    runtime = flags.directory / "run"
+    shutil.rmtree(runtime, ignore_errors=True)
+    runtime.mkdir(parents=True)
+    started = time.monotonic()
     try:
-        run(flags.directory, keep=flags.keep)
+        if reason := binaries.why_missing():
+            _run_without_cluster(flags.directory, reason)
+        else:
+            _run(flags.directory, keep=flags.keep)
     except KeyboardInterrupt:
-        print("\n  stopped; everything that was started has ended.")
+        print("\n  Stopped; everything that was started has ended.")
         return 130
-    except NotReady as problem:
-        print(f"\n  The demo cannot go on: {problem}\n  Logs are in {flags.directory / 'run'}.", file=sys.stderr)
+    except (NotReady, CommandFailed) as problem:
+        print(f"\n  The demo cannot go on: {problem}\n  Logs are in {runtime}.", file=sys.stderr)
         return 1
+    print(f"\n  {time.monotonic() - started:.0f} s in all; the logs are in {runtime}.")
     return 0
 
 
@@ -48,46 +56,65 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(directory: Path, *, keep: bool = False) -> None:
-    """The whole demo, with its files below *directory*; with *keep* it goes on until it is interrupted."""
-    started = time.monotonic()
-    runtime = directory / "run"
-    shutil.rmtree(runtime, ignore_errors=True)
-    runtime.mkdir(parents=True)
-    heading("Tidecast on a real API server and a real Prometheus, with the SIMULATED traffic of a shop of 20 services")
-    print()
+def _run(directory: Path, *, keep: bool) -> None:
+    """The demo on real components; with *keep* it goes on until it is interrupted."""
+    heading(
+        "Tidecast on a real API server and a real Prometheus, with the SIMULATED traffic of a shop of 20 services\n"
+    )
     with ExitStack() as stack:
-        stage = set_up(shop(), runtime, stack)
+        stage = set_up(shop(), directory / "run", stack)
         reason = await_forecasts(stage.world)
         _show_resources(stage)
-        _show_scores(stage, directory, reason)
-        print(f"\n  {time.monotonic() - started:.0f} s in all; the logs are in {runtime}.")
+        resources = stage.world.get("spf", "-A")["items"]
+        spoken = forecasts.read_forecasts(resources)
+        measured = _measure(stage, spoken)
+        _show_scores(spoken, measured, reason)
+        _draw(directory, forecasts.read_calls(resources), spoken, measured)
         if keep:
             _keep(stage)
+
+
+def _run_without_cluster(directory: Path, reason: str) -> None:
+    heading("Tidecast's predictor with the SIMULATED traffic of a shop of 20 services\n")
+    print(f"  This host cannot have a real API server and Prometheus: {reason}.")
+    print("  The simulator stands in for both: it hands its measurements to the predictor directly. Discovery,")
+    print("  telemetry and custom resources are not shown.\n")
+    simulation = Simulation(shop(), usual_load())
+    answer, why = without_cluster.forecast(
+        simulation, directory / "run", history_seconds=HISTORY_SECONDS, arguments=PREDICTOR_ARGUMENTS
+    )
+    spoken = without_cluster.request_forecasts(answer)
+    measured = without_cluster.measured_of(simulation, answer)
+    _show_scores(spoken, measured, why)
+    _draw(directory, without_cluster.calls_of(simulation, answer), spoken, measured)
 
 
 def _show_resources(stage: Stage) -> None:
     heading("What kubectl shows")
     described = f"describe spf {_DESCRIBED} -n {NAMESPACE}"
-    for arguments in ("get spf -A", "get fcst", described):
+    for arguments in (described, "get spf -A", "get fcst"):
         command(arguments, stage.world.kubectl(*arguments.split()))
 
 
-def _show_scores(stage: Stage, directory: Path, reason: str) -> None:
-    resources = stage.world.get("spf", "-A")["items"]
-    spoken = forecasts.read_forecasts(resources)
-    measured = _measure(stage, spoken)
-    heading("The same forecasts against what came true in Prometheus (simulated traffic)")
+def _show_scores(spoken: Sequence[forecasts.RequestForecast], measured: forecasts.Measured, reason: str) -> None:
+    heading("The same forecasts against what came true (simulated traffic)")
     print(f"\n  Who spoke: {', '.join(f'{name} {count}x' for name, count in forecasts.methods(spoken).items())}")
     print(f"  Why: {reason}")
     print("\n  Error of the requests per second, as a part of what was measured, over all services; one moment only:\n")
     print(_indented(scores.as_table([scores.score(spoken, measured, minutes=minutes) for minutes in (15, 30)])))
     print(f"\n  {scores.coverage(spoken, measured):.0%} of what came true lies between p10 and p90; 80 % should.")
+
+
+def _draw(
+    directory: Path,
+    calls: Sequence[forecasts.DiscoveredCall],
+    spoken: Sequence[forecasts.RequestForecast],
+    measured: forecasts.Measured,
+) -> None:
     graph, panels = directory / "service-graph.png", directory / "forecasts.png"
-    calls = forecasts.read_calls(resources)
-    charts.draw_graph(calls, graph, title=f"The service graph that Tidecast discovered: {len(calls)} calls (simulated)")
+    charts.draw_graph(calls, graph, title=f"The service graph: who calls whom, {len(calls)} calls (simulated traffic)")
     charts.draw_forecasts(_spread(spoken, measured), measured, panels)
-    print(f"\n  {graph}: the discovered service graph\n  {panels}: forecasts with their bands and what came true")
+    print(f"\n  {graph}: the service graph\n  {panels}: forecasts with their bands and what came true")
 
 
 def _measure(stage: Stage, spoken: Sequence[forecasts.RequestForecast]) -> forecasts.Measured:

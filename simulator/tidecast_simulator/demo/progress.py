@@ -42,9 +42,9 @@ def _follow(world: World, what: str, measure: Callable[[Mapping[str, Any]], floa
     with bar(what) as progress:
 
         def done() -> bool:
-            status = _forecaster_status(world)
-            progress.update(max(measure(status), progress.n) - progress.n)
-            return measure(status) >= 1
+            reached = measure(_forecaster_status(world))
+            progress.update(max(reached, progress.n) - progress.n)
+            return reached >= 1
 
         _wait(world, done, seconds=seconds)
 

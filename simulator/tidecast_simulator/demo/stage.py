@@ -23,6 +23,8 @@ SCRAPE_SECONDS = 30
 HISTORY_SECONDS = 14 * DAY_SECONDS
 # The recording reaches ahead of now, so that a forecast can be compared at once with what will have come true.
 AHEAD_SECONDS = 2 * 3600
+# A demo is watched: it trains for less than the predictor's two minutes.
+PREDICTOR_ARGUMENTS = ("--training-seconds=75",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def set_up(mesh: Mesh, directory: Path, stack: ExitStack) -> Stage:
             directory,
             control_plane=control_plane,
             prometheus_url=prometheus.url,
+            predictor_arguments=PREDICTOR_ARGUMENTS,
             training={"historySeconds": HISTORY_SECONDS},
         )
     return Stage(stack.enter_context(world), prometheus)

@@ -1,20 +1,18 @@
 """
 All of Tidecast, running: predictor and operator as processes of their own beside a control plane and a Prometheus.
 
-Knows the command lines of the two, and nothing of their insides. Works from a checkout only: the custom resource
+Works from a checkout only: the custom resource
 definitions are those of `manifests/`.
 """
 
 import json
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import requests
-
+from tidecast_simulator.testbed import tidecast
 from tidecast_simulator.testbed.control_plane import CommandFailed, ControlPlane
 from tidecast_simulator.testbed.process import NotReady, free_port
 from tidecast_simulator.testbed.program import Program
@@ -40,16 +38,31 @@ class World:
         operator: Its process; not started yet.
     """
 
-    def __init__(self, directory: Path, *, control_plane: ControlPlane, prometheus_url: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        control_plane: ControlPlane,
+        prometheus_url: str,
+        predictor_arguments: Sequence[str] = (),
+    ) -> None:
         self.directory = directory.resolve()
         self.control_plane = control_plane
         self.prometheus_url = prometheus_url
         self.predictor_address = f"127.0.0.1:{free_port()}"
-        self.predictor = self._predictor_program()
+        self.predictor = tidecast.predictor(self.directory, self.predictor_address, predictor_arguments)
         self.operator = self.new_operator()
 
     @classmethod
-    def start(cls, directory: Path, *, control_plane: ControlPlane, prometheus_url: str, **spec: object) -> Self:
+    def start(
+        cls,
+        directory: Path,
+        *,
+        control_plane: ControlPlane,
+        prometheus_url: str,
+        predictor_arguments: Sequence[str] = (),
+        **spec: object,
+    ) -> Self:
         """
         Apply the definitions, start predictor and operator, and apply a Forecaster.
 
@@ -57,13 +70,19 @@ class World:
             directory: For logs and data.
             control_plane: A running one.
             prometheus_url: Of a Prometheus, or of a `Gateway` before it.
+            predictor_arguments: More flags for the predictor's command line.
             spec: Replaces fields of the Forecaster's spec, see `forecaster`.
 
         Raises:
             NotReady: If a program does not start.
             CommandFailed: If the API server refuses something.
         """
-        world = cls(directory, control_plane=control_plane, prometheus_url=prometheus_url)
+        world = cls(
+            directory,
+            control_plane=control_plane,
+            prometheus_url=prometheus_url,
+            predictor_arguments=predictor_arguments,
+        )
         try:
             world.install_definitions()
             world.predictor.start(wait_seconds=120)
@@ -93,26 +112,7 @@ class World:
 
     def new_operator(self, name: str = "operator") -> Program:
         """Another operator on the same cluster, not started yet; *name* is its identity and names its log."""
-        http = f"127.0.0.1:{free_port()}"
-        command = [
-            str(Path(sys.executable).with_name("tidecast-operator")),
-            "run",
-            f"--kubeconfig={self.control_plane.kubeconfig}",
-            f"--http-address={http}",
-            f"--identity={name}",
-        ]
-        return Program(command, self.directory / f"{name}.log", lambda: _is_ok(f"http://{http}/healthz"))
-
-    def _predictor_program(self) -> Program:
-        http = f"127.0.0.1:{free_port()}"
-        command = [
-            str(Path(sys.executable).with_name("tidecast-predictor")),
-            "serve",
-            f"--address={self.predictor_address}",
-            f"--http-address={http}",
-            f"--data-dir={self.directory / 'predictor'}",
-        ]
-        return Program(command, self.directory / "predictor.log", lambda: _is_ok(f"http://{http}/readyz"))
+        return tidecast.operator(self.directory, self.control_plane.kubeconfig, name)
 
     def forecaster(self, **spec: object) -> dict[str, Any]:
         """The Forecaster `default` for this world, with fields of its spec replaced or added."""
@@ -174,10 +174,3 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _is_ok(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
