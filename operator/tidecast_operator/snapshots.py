@@ -126,10 +126,7 @@ def _measures(traffic: Traffic, nodes: _Nodes) -> dict[Feature, _Array]:
     return {
         REQUESTS: requests,
         ERRORS: _error_ratio(nodes.total(traffic.errors), requests),
-        **{
-            feature: np.where(requests == 0, np.nan, _mean(series, traffic.requests, nodes))
-            for feature, series in traffic.latencies.items()
-        },
+        **{feature: _mean(series, traffic.requests, nodes) for feature, series in traffic.latencies.items()},
     }
 
 
@@ -141,7 +138,7 @@ def _error_ratio(errors: _Array, requests: _Array) -> _Array:
 
 
 def _mean(latency: PeerSeries, requests: PeerSeries, nodes: _Nodes) -> _Array:
-    """The latency of each service, (T, N): of several series the mean, weighted by their requests."""
+    """The latency of each service, (T, N): of several series the mean, weighted by their requests; NaN without any."""
     columns = {peer: column for column, peer in enumerate(requests.peers)}
     column = np.array([columns.get(peer, -1) for peer in latency.peers], dtype=np.int64)
     weights = (

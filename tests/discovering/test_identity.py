@@ -85,7 +85,8 @@ def test_a_service_without_a_selector_is_a_known_peer_outside():
 
 
 def test_a_selector_must_match_in_all_its_labels():
-    bodies = (workload_body("cart", app="cart", tier="back"), service_body("cart", app="cart", tier="front"))
+    others = (workload_body(name, app=name, tier="front") for name in ("web", "shop"))
+    bodies = (workload_body("cart", app="cart", tier="back"), service_body("cart", app="cart", tier="front"), *others)
     assert found(Peer(service="cart", service_namespace="shop"), *bodies).service.is_external
 
 

@@ -95,6 +95,14 @@ def test_a_workload_without_calls_and_measurements_is_forgotten():
     assert (result.services, rates(result)) == ((FRONTEND, CHECKOUT), {(FRONTEND, CHECKOUT): 2.0})
 
 
+def test_a_call_to_a_workload_without_a_measurement_left_is_forgotten_before_it_fades():
+    quiet = {"calls": np.zeros((2, 0), dtype=np.int64), "rates": np.zeros(0, dtype=np.float32)}
+    window = part(1.0, steps=3)
+    window.values[:, 1] = NAN
+    result = extend(window, part(1.0, end_time=MIDDAY + 60, services=(FRONTEND,), **quiet), steps=9)
+    assert (result.services, rates(result)) == ((FRONTEND,), {})
+
+
 def test_a_callee_outside_is_kept_while_its_calls_last():
     services = (FRONTEND, OUTSIDE)
     window = part(NAN, services=services, steps=2)

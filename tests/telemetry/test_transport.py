@@ -1,13 +1,15 @@
 """Questions to a Prometheus that answers, refuses, or does neither."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from builders.faults import answers, breaks_off, faulty_server, hangs, trickles
 from tidecast_operator.errors import Misconfigured, PrometheusUnavailable
+from tidecast_operator.telemetry import prometheus
 from tidecast_operator.telemetry.prometheus import Connection, Prometheus
-from tidecast_operator.telemetry.series import Grid
+from tidecast_operator.telemetry.series import Grid, parse
 
 
 def vector(value="7", **extra):
@@ -98,17 +100,18 @@ def test_a_warning_about_the_query_does_not_make_the_answer_partial():
         assert not asking.query().is_partial
 
 
-def test_answers_of_several_threads_are_not_mixed_up():
-    with faulty_server() as server, Asking(server) as asking:
-        server.faults += [answers(200, vector(str(n), warnings=[str(n)])) for n in range(40)]
-        seen = []
-        threads = [threading.Thread(target=lambda: seen.extend(asking.query() for _ in range(10))) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert all(answer.warnings == (f"{answer.samples.values[0]:g}",) for answer in seen)
-    assert len(seen) == 40
+def test_answers_of_two_threads_are_not_mixed_up(monkeypatch):
+    both_answered = threading.Barrier(2, timeout=10)
+
+    def parse_together(result):
+        both_answered.wait()
+        return parse(result)
+
+    monkeypatch.setattr(prometheus, "parse", parse_together)
+    replies = [answers(200, vector(text, warnings=[text])) for text in ("1", "2")]
+    with faulty_server(*replies) as server, Asking(server) as asking, ThreadPoolExecutor(2) as pool:
+        seen = list(pool.map(lambda _: asking.query(), range(2)))
+    assert {(answer.warnings, answer.samples.values[0]) for answer in seen} == {(("1",), 1.0), (("2",), 2.0)}
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -178,9 +181,9 @@ def test_what_no_prometheus_answers_is_told_apart(body):
 def test_a_refused_connection_names_the_address_without_its_password():
     with faulty_server() as server:
         url = server.url.replace("http://", "http://me:s3cret@")
-    prometheus = Prometheus(Connection(url, attempts=2), sleep=lambda _: None)
+    client = Prometheus(Connection(url, attempts=2), sleep=lambda _: None)
     with pytest.raises(PrometheusUnavailable, match=r"cannot be reached \(Connection refused\)") as caught:
-        prometheus.query("up")
+        client.query("up")
     assert server.url in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
