@@ -16,7 +16,7 @@ import numpy as np
 from tidecast_simulator.load import Shape
 from tidecast_simulator.mesh import Mesh
 from tidecast_simulator.queueing import attempts, refused_share
-from tidecast_simulator.randomness import Floats, Indices, poisson, smooth_noise, stream, thinned, uniforms
+from tidecast_simulator.randomness import Floats, Indices, poisson, smooth_noise, stream, streams, thinned, uniforms
 
 _ROUNDS = 3
 _DRIFT_SECONDS = 3 * 3600.0
@@ -74,6 +74,7 @@ class Flows:
         self._mesh = mesh
         self._shape = shape
         self._seed = seed
+        self._drifts = streams(*((seed, "drift", call.caller, call.callee) for call in mesh.calls))
 
     def between(self, clock: Clock) -> Flow:
         """What goes on during these ticks; queues start empty, so the first `queue_ticks` of them are too quiet."""
@@ -115,17 +116,15 @@ class Flows:
 
     def _weights(self, clock: Clock) -> Floats:
         """Calls for each of the caller's requests, of shape (E, T)."""
-        rows = []
-        for call in self._mesh.calls:
-            row = np.full(len(clock.ticks), call.weight)
-            if call.drift:
-                noise = smooth_noise(self._stream("drift", call.caller, call.callee), clock.times, _DRIFT_SECONDS)
-                row *= np.exp(call.drift * noise - call.drift**2 / 2)
+        calls = self._mesh.calls
+        weight, drift = (np.array([[getattr(call, name)] for call in calls]) for name in ("weight", "drift"))
+        noise = smooth_noise(self._drifts, clock.times, _DRIFT_SECONDS)
+        weights: Floats = weight.reshape(-1, 1) * np.exp(drift.reshape(-1, 1) * noise - drift.reshape(-1, 1) ** 2 / 2)
+        episode = np.floor(clock.times / _EPISODE_SECONDS).astype(np.int64)
+        for position, call in enumerate(calls):
             if self._mesh.service(call.callee).sparse:
-                episode = np.floor(clock.times / _EPISODE_SECONDS).astype(np.int64)
-                row *= uniforms(self._stream("episode", call.callee), episode) < _EPISODE_PROBABILITY
-            rows.append(row)
-        return np.array(rows).reshape(len(self._mesh.calls), len(clock.ticks))
+                weights[position] *= uniforms(self._stream("episode", call.callee), episode) < _EPISODE_PROBABILITY
+        return weights
 
     def _settled(self, entering: Floats, weights: Floats, capacity: Floats, clock: Clock) -> tuple[Floats, Floats]:
         """The attempts for each call, of shape (E, T), and the refused share of each service, of shape (N, T)."""

@@ -85,14 +85,19 @@ class LiveMesh:
     def _advance(self, now: float) -> "_Tick":
         """Counts all ticks that are over, and answers the one that is not."""
         last = math.ceil(now / self._simulation.tick_seconds) - 1
+        if self._current and self._tick < last:
+            self._count(self._current, self._tick + 1)
         while self._tick < last:
             until = min(self._tick + _CATCH_UP_TICKS, last)
-            for source, emission in _emitted(self._simulation, self._exporters, (self._tick, until)).emissions.items():
-                self._totals[source].advance(emission)
-            self._tick, self._current = until, None
+            self._count(_emitted(self._simulation, self._exporters, (self._tick, until)), until)
         if self._current is None:
             self._current = _emitted(self._simulation, self._exporters, (self._tick, self._tick + 1))
         return self._current
+
+    def _count(self, ticks: "_Tick", until: int) -> None:
+        for source, emission in ticks.emissions.items():
+            self._totals[source].advance(emission)
+        self._tick, self._current = until, None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

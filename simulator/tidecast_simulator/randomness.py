@@ -7,12 +7,14 @@ time gives the same numbers, whatever was asked before. Nothing here keeps state
 
 import hashlib
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Streams = int | NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -30,25 +32,35 @@ def stream(*names: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def uniforms(stream_number: int, indices: Indices) -> Floats:
-    """Numbers in (0, 1), one for each index, of the indices' shape."""
+def streams(*names: Iterable[object]) -> Streams:
+    """The streams of several names, as a column: with a row of indices they give one row of numbers each."""
+    return np.array([[stream(*name)] for name in names], dtype=np.uint64).reshape(-1, 1)
+
+
+def beside(stream_number: Streams, other: int) -> NDArray[np.uint64]:
+    """Other streams, one beside each, for a second number at the same index."""
+    return np.asarray(np.asarray(stream_number, dtype=np.uint64) ^ np.uint64(other))
+
+
+def uniforms(stream_number: Streams, indices: Indices) -> Floats:
+    """Numbers in (0, 1), one for each index, of the shape of streams and indices together."""
     with np.errstate(over="ignore"):
-        x = (indices.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.uint64(stream_number)
+        x = (indices.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.asarray(stream_number, dtype=np.uint64)
         x = (x ^ (x >> np.uint64(30))) * _MIX_1
         x = (x ^ (x >> np.uint64(27))) * _MIX_2
         x ^= x >> np.uint64(31)
     return ((x >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def normals(stream_number: int, indices: Indices) -> Floats:
-    """Standard normal numbers, one for each index, of the indices' shape (Box and Muller)."""
+def normals(stream_number: Streams, indices: Indices) -> Floats:
+    """Standard normal numbers, one for each index, of the shape of streams and indices together (Box and Muller)."""
     radius = np.sqrt(-2 * np.log(uniforms(stream_number, indices)))
-    turn = uniforms(stream_number ^ 0x5DEECE66D, indices)
+    turn = uniforms(beside(stream_number, 0x5DEECE66D), indices)
     return np.asarray(radius * np.cos(2 * math.pi * turn))
 
 
-def smooth_noise(stream_number: int, times: Floats, scale_seconds: float) -> Floats:
-    """Noise of mean 0 and variance 1 that wanders over `scale_seconds`; of the shape of the times (unix seconds)."""
+def smooth_noise(stream_number: Streams, times: Floats, scale_seconds: float) -> Floats:
+    """Noise of mean 0 and variance 1 that wanders over `scale_seconds`; of the shape of streams and times (unix seconds)."""
     position = times / scale_seconds
     left = np.floor(position)
     fraction = position - left
@@ -57,25 +69,26 @@ def smooth_noise(stream_number: int, times: Floats, scale_seconds: float) -> Flo
     return np.asarray(mixed / np.sqrt((1 - fraction) ** 2 + fraction**2))
 
 
-def poisson(mean: Floats, stream_number: int, indices: Indices, *, variance: Floats | None = None) -> Floats:
+def poisson(mean: Floats, stream_number: Streams, indices: Indices, *, variance: Floats | None = None) -> Floats:
     """
     Whole numbers around a mean.
 
     Args:
         mean: Not negative, of any shape.
-        stream_number: Which stream.
-        indices: One for each mean, of the same shape.
+        stream_number: Which stream, or a column of them.
+        indices: One for each mean, of its shape or of that of one of its rows.
         variance: Where the mean is not small, this variance instead of Poisson's; of the same shape.
     """
     spread = np.sqrt(mean if variance is None else variance)
     drawn = np.maximum(np.rint(mean + spread * normals(stream_number, indices)), 0.0)
     small = mean < _SMALL_MEAN
     if small.any():
-        drawn[small] = _poisson_exactly(mean[small], uniforms(stream_number ^ 0xB5297A4D, indices[small]))
+        chosen = np.broadcast_to(beside(stream_number, 0xB5297A4D), mean.shape)[small]
+        drawn[small] = _poisson_exactly(mean[small], uniforms(chosen, np.broadcast_to(indices, mean.shape)[small]))
     return drawn
 
 
-def thinned(counts: Floats, ratio: Floats, stream_number: int, indices: Indices) -> Floats:
+def thinned(counts: Floats, ratio: Floats, stream_number: Streams, indices: Indices) -> Floats:
     """How many of so many events happen when each happens with that probability; whole numbers in [0, counts]."""
     rare = np.minimum(ratio, 1 - ratio)
     mean = counts * rare

@@ -15,7 +15,7 @@ from tidecast_simulator.flows import Clock, Flow, Flows
 from tidecast_simulator.load import DAY_SECONDS, Shape
 from tidecast_simulator.mesh import Mesh
 from tidecast_simulator.queueing import log_normal, waiting_factor
-from tidecast_simulator.randomness import Floats, normals, smooth_noise, stream, thinned, uniforms
+from tidecast_simulator.randomness import Floats, beside, normals, smooth_noise, streams, thinned, uniforms
 
 # Memory follows the load of so many ticks.
 _MEMORY_TICKS = 20
@@ -87,6 +87,10 @@ class Simulation:
         self.seed = seed
         self._flows = Flows(mesh, shape, seed=seed)
         self._warm_up = self._flows.queue_ticks(tick_seconds) + _MEMORY_TICKS
+        self._outcome_streams = streams(*((seed, "outcome", call.caller, call.callee) for call in mesh.calls))
+        self._latency_streams, self._cpu_streams, self._memory_streams = (
+            streams(*((seed, name, service.key) for service in mesh.services)) for name in ("latency", "cpu", "memory")
+        )
 
     def between(self, first_tick: int, end_tick: int) -> Traffic:
         """The traffic of the ticks from `first_tick` up to, not including, `end_tick`."""
@@ -115,28 +119,25 @@ class Simulation:
 
     def _outcomes(self, flow: Flow, clock: Clock) -> tuple[Floats, Floats, Floats]:
         """Requests of each call answered with 404, failed with 500 and refused, each of shape (E, T)."""
-        not_found, failed, refused = (np.zeros_like(flow.requests) for _ in range(3))
-        for position, (call, (_, callee)) in enumerate(zip(self.mesh.calls, self.mesh.ends, strict=True)):
-            number = self._stream("outcome", call.caller, call.callee)
-            refused[position] = thinned(flow.requests[position], flow.refused[callee], number, clock.ticks)
-            taken = flow.requests[position] - refused[position]
-            failing = (flow.failing[callee] - flow.refused[callee]) / np.maximum(1 - flow.refused[callee], 1e-9)
-            failed[position] = thinned(taken, np.clip(failing, 0, 1), number + 1, clock.ticks)
-            missing = np.full_like(taken, self.mesh.services[callee].client_error_ratio)
-            not_found[position] = thinned(taken - failed[position], missing, number + 2, clock.ticks)
-        return not_found, failed, refused
+        callees = [callee for _, callee in self.mesh.ends]
+        number = self._outcome_streams
+        refusing = flow.refused[callees]
+        refused = thinned(flow.requests, refusing, number, clock.ticks)
+        taken = flow.requests - refused
+        failing = np.clip((flow.failing[callees] - refusing) / np.maximum(1 - refusing, 1e-9), 0, 1)
+        failed = thinned(taken, failing, beside(number, 1), clock.ticks)
+        missing = np.array([[self.mesh.services[callee].client_error_ratio] for callee in callees]).reshape(-1, 1)
+        missing = np.broadcast_to(missing, taken.shape)
+        return thinned(taken - failed, missing, beside(number, 2), clock.ticks), failed, refused
 
     def _latency(self, flow: Flow, clock: Clock) -> tuple[Floats, Floats]:
         """Mu and sigma of the log-normal latency of each service, its callees' included, each of shape (N, T)."""
-        mean, variance = np.empty_like(flow.arriving), np.empty_like(flow.arriving)
+        number = self._latency_streams
+        wander = 0.06 * smooth_noise(number, clock.times, 600.0) + 0.03 * normals(number, clock.ticks)
+        waiting = waiting_factor(flow.utilisation, flow.replicas)
+        mean = self._column("latency_seconds") * (1 + waiting) * np.exp(wander)
+        variance = mean**2 * np.expm1(self._column("latency_spread") ** 2)
         for position in reversed(self.mesh.order):
-            service = self.mesh.services[position]
-            waiting = waiting_factor(flow.utilisation[position], flow.replicas[position])
-            number = self._stream("latency", service.key)
-            wander = 0.06 * smooth_noise(number, clock.times, 600.0) + 0.03 * normals(number, clock.ticks)
-            own = service.latency_seconds * (1 + waiting) * np.exp(wander)
-            mean[position] = own
-            variance[position] = own**2 * np.expm1(service.latency_spread**2)
             for call in self.mesh.calls_out[position]:
                 if not self.mesh.calls[call].asynchronous:
                     callee = self.mesh.ends[call][1]
@@ -148,30 +149,27 @@ class Simulation:
         return log_normal(np.minimum(mean, _LONGEST_LATENCY_SECONDS), variance)
 
     def _cpu(self, flow: Flow, clock: Clock) -> Floats:
-        cores = np.empty_like(flow.arriving)
-        for position, service in enumerate(self.mesh.services):
-            served = flow.arriving[position] * (1 - flow.refused[position]) / clock.tick_seconds
-            wander = np.exp(0.03 * normals(self._stream("cpu", service.key), clock.ticks))
-            cores[position] = service.cpu_idle_cores * flow.replicas[position] + served * service.cpu_seconds * wander
-        return cores
+        served = flow.arriving * (1 - flow.refused) / clock.tick_seconds
+        wander = np.exp(0.03 * normals(self._cpu_streams, clock.ticks))
+        idle = self._column("cpu_idle_cores") * flow.replicas
+        return np.asarray(idle + served * self._column("cpu_seconds") * wander)
 
     def _memory(self, flow: Flow, clock: Clock) -> Floats:
         """Of one pod: it leaks slowly until a rollout every few days, and grows with what the pod serves."""
-        memory = np.empty_like(flow.arriving)
-        for position, service in enumerate(self.mesh.services):
-            number = self._stream("memory", service.key)
-            days, offset = uniforms(number, np.arange(2))
-            age = np.mod(clock.times / ((2 + 4 * days) * DAY_SECONDS) + offset, 1.0)
-            each = flow.arriving[position] / (clock.tick_seconds * np.maximum(flow.replicas[position], 1))
-            recent = each.copy()
-            for lag in range(1, min(_MEMORY_TICKS, len(each))):
-                recent[lag:] += each[:-lag]
-            wander = 1 + _LEAK * age + 0.01 * smooth_noise(number, clock.times, 900.0)
-            memory[position] = service.memory_bytes * wander + service.memory_bytes_per_rps * recent / _MEMORY_TICKS
-        return np.rint(memory)
+        number = self._memory_streams
+        days, offset = np.split(uniforms(number, np.arange(2)), 2, axis=1)
+        age = np.mod(clock.times / ((2 + 4 * days) * DAY_SECONDS) + offset, 1.0)
+        each = flow.arriving / (clock.tick_seconds * np.maximum(flow.replicas, 1))
+        recent = each.copy()
+        for lag in range(1, min(_MEMORY_TICKS, each.shape[1])):
+            recent[:, lag:] += each[:, :-lag]
+        wander = 1 + _LEAK * age + 0.01 * smooth_noise(number, clock.times, 900.0)
+        load = self._column("memory_bytes_per_rps") * recent / _MEMORY_TICKS
+        return np.rint(self._column("memory_bytes") * wander + load)
 
-    def _stream(self, *names: object) -> int:
-        return stream(self.seed, *names)
+    def _column(self, name: str) -> Floats:
+        """One number of each service, of shape (N, 1)."""
+        return np.array([[getattr(service, name)] for service in self.mesh.services], dtype=np.float64).reshape(-1, 1)
 
 
 def _since(flow: Flow, tick: int) -> Flow:
