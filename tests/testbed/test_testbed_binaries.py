@@ -43,6 +43,7 @@ def test_a_controller_manager_of_another_release_is_not_mixed_in(machine, monkey
     machine("cache/kubernetes-1.20.2", "kube-apiserver", "kube-controller-manager")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(machine("assets", "kube-apiserver")))
     assert "KUBEBUILDER_ASSETS has a kube-apiserver" in binaries.why_missing("kube-controller-manager")
+    assert "kube-controller-manager" not in binaries.why_missing()
 
 
 def test_nothing_is_missing_where_all_is_installed(machine):

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from kubernetes import client
 
+from tidecast_simulator.testbed import binaries
 from tidecast_simulator.testbed.control_plane import CommandFailed
 from tidecast_simulator.testbed.process import POLL_SECONDS
 
@@ -20,6 +21,7 @@ def eventually(check, seconds=30):
     raise AssertionError("did not come true")
 
 
+@pytest.mark.real(*binaries.ALL)
 def test_a_deployment_gets_its_pods_and_they_go_with_it(control_plane, namespace):
     def pods():
         return control_plane.kubectl("get", "pods", "-n", namespace, "-o", "name").split()

@@ -64,13 +64,13 @@ class ControlPlane:
         self._controllers: Process | None = None
 
     @classmethod
-    def start(cls, directory: Path, *, controllers: bool = True) -> Self:
+    def start(cls, directory: Path, *, controllers: bool | None = None) -> Self:
         """
         Start everything and wait until it answers, about 10 s.
 
         Args:
             directory: For its files; made when it does not exist.
-            controllers: Whether a kube-controller-manager runs too.
+            controllers: Whether a kube-controller-manager runs too; None for where there is one.
 
         Raises:
             MissingProgram: If a program is not on this machine.
@@ -81,7 +81,7 @@ class ControlPlane:
             plane._prepare()
             plane._start_etcd()
             plane.start_api_server()
-            if controllers:
+            if controllers if controllers is not None else not binaries.why_missing("kube-controller-manager"):
                 plane._start_controllers()
         except BaseException:
             plane.stop()
