@@ -17,19 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import kopf
-
-from tidecast_operator import handlers
 from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.cycle import Cycle
 from tidecast_operator.doors import Doors
 from tidecast_operator.errors import Misconfigured, TidecastError
+from tidecast_operator.handlers import Watches
 from tidecast_operator.health import Health, HealthServer
 from tidecast_operator.leadership import Candidate, Leadership
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.writer import Writer
+from tidecast_operator.resync import Resync
 
 _log = logging.getLogger(__name__)
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -69,14 +68,16 @@ async def _run(options: argparse.Namespace) -> None:
     picture, doors = Picture(), Doors(cluster)
     writer = Writer(cluster, may_write=lambda: leadership.is_leader, threads=_THREADS)
     publisher = Publisher(writer, metrics, clock=time.time)
+    watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
+    resync = Resync(cluster, picture, on_deaf=watches.restart)
     cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)
     picture.on_forecaster_change = leadership.on_change = cycle.wake
-    registry = handlers.registry(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
     server.start()
     _log.info("started as %s, health on port %d", options.identity, server.port)
     try:
         await _until_first_ends(
-            kopf.operator(registry=registry, settings=handlers.settings(), clusterwide=True, standalone=True),
+            watches.run(),
+            resync.run(),
             cycle.run(_Watcher(health, metrics, leadership)),
             leadership.run(),
         )
@@ -100,9 +101,7 @@ async def _until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
         task.cancel()
     await asyncio.gather(*rest, return_exceptions=True)
     for task in done:
-        # kopf cancels what shares its loop when it is told to stop.
-        if not task.cancelled():
-            task.result()
+        task.result()
 
 
 class _Watcher:

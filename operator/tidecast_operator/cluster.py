@@ -5,10 +5,12 @@ Synchronous: call it in a thread. What is watched comes in through `handlers` in
 """
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +20,30 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured, TidecastError
-from tidecast_operator.resources import FORECASTERS, FORECASTS, GROUP, VERSION
+from tidecast_operator.resources import (
+    FORECAST_KIND,
+    FORECASTER_KIND,
+    FORECASTERS,
+    FORECASTS,
+    GROUP,
+    VERSION,
+    from_time,
+)
 
 _TIMEOUT_SECONDS = (5, 20)
 _FIELD_MANAGER = "tidecast"
+_ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE_SIZE = 1000
+_LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "Namespace": ("CoreV1Api", "list_namespace", ()),
+    "Service": ("CoreV1Api", "list_service_for_all_namespaces", ()),
+    "Deployment": ("AppsV1Api", "list_deployment_for_all_namespaces", ()),
+    "StatefulSet": ("AppsV1Api", "list_stateful_set_for_all_namespaces", ()),
+    "DaemonSet": ("AppsV1Api", "list_daemon_set_for_all_namespaces", ()),
+    FORECAST_KIND: ("CustomObjectsApi", "list_cluster_custom_object", (GROUP, VERSION, FORECASTS)),
+    FORECASTER_KIND: ("CustomObjectsApi", "list_cluster_custom_object", (GROUP, VERSION, FORECASTERS)),
+}
+WATCHED_KINDS = tuple(_LISTS)
 _Result = TypeVar("_Result")
 _load_kube_config: Any = config.load_kube_config
 _load_incluster_config: Any = config.load_incluster_config
@@ -113,10 +135,29 @@ class Cluster:
         self._custom: Any = client.CustomObjectsApi(self._client)
         self._core: Any = client.CoreV1Api(self._client)
         self._coordination: Any = client.CoordinationV1Api(self._client)
+        # Lists names and times alone: the objects themselves come by watch.
+        self._names_client: Any = client.ApiClient(configuration, "Accept", _ONLY_METADATA)
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+        self._names_client.close()
+
+    def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
+        """All objects of one of the watched kinds: (namespace, name), and when it was created, unix seconds."""
+        api, method, arguments = _LISTS[kind]
+        list_page = partial(getattr(getattr(client, api)(self._names_client), method), *arguments)
+        names: dict[tuple[str, str], int] = {}
+        token = ""
+        while True:
+            page = _page(list_page, token)
+            for item in page["items"]:
+                metadata = item["metadata"]
+                created = from_time(metadata["creationTimestamp"]) or 0
+                names[metadata.get("namespace", ""), metadata["name"]] = created
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return names
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """The decoded values of a Secret; None if it is not there."""
@@ -209,6 +250,14 @@ class Cluster:
     def _writing(self) -> dict[str, Any]:
         # Nobody reads the answer to a write: the watch brings it anyway.
         return {"field_manager": _FIELD_MANAGER, "_request_timeout": _TIMEOUT_SECONDS, "_preload_content": False}
+
+
+def _page(list_page: Callable[..., Any], token: str) -> Any:
+    more = {"_continue": token} if token else {}
+    answer = _translated(
+        lambda: list_page(limit=_PAGE_SIZE, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS, **more)
+    )
+    return json.loads(answer.data)
 
 
 def _found(read: Callable[[], _Result]) -> _Result | None:

@@ -1,15 +1,23 @@
 """
 The watches: kopf keeps them open and hands every event to the picture.
 
-Stateless: no annotation, no finalizer, no timer and no index. Only here and in `cli` is kopf known.
+Stateless: no annotation, no finalizer, no timer and no index. Only here is kopf known.
 """
 
+import asyncio
+import logging
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kopf
 
 from tidecast_operator.resources import FORECASTERS, FORECASTS, GROUP, VERSION
+
+_log = logging.getLogger(__name__)
+_PAUSE_SECONDS = 2.0
+_OUTAGE_SECONDS = (1.0, 1.0, 2.0, 3.0, 5.0, *[10.0] * 360)  # an API server may be away for an hour
 
 WATCHED = (
     ("", "v1", "namespaces"),
@@ -20,6 +28,55 @@ WATCHED = (
     (GROUP, VERSION, FORECASTS),
     (GROUP, VERSION, FORECASTERS),
 )
+
+
+class Watches:
+    """
+    kopf in a thread and an event loop of its own, so that it can end and start again without anything else.
+
+    Args:
+        observe: Takes the type of an event, None for the first listing, and the object; called on the loop of `run`.
+        configuration: How to reach the API server, as the Kubernetes client has it; asked anew when it refuses.
+    """
+
+    def __init__(
+        self, observe: Callable[[str | None, Mapping[str, Any]], None], *, configuration: Callable[[], Any]
+    ) -> None:
+        self._observe = observe
+        self._configuration = configuration
+        self._stop = threading.Event()
+
+    async def run(self) -> None:
+        """Watches until cancelled; whatever ends the watches, they are opened again."""
+        loop = asyncio.get_running_loop()
+
+        def observe(event_type: str | None, body: Mapping[str, Any]) -> None:
+            loop.call_soon_threadsafe(self._observe, event_type, body)
+
+        executor = ThreadPoolExecutor(1, thread_name_prefix="watches")
+        try:
+            while True:
+                self._stop = threading.Event()
+                handlers = registry(observe, configuration=self._configuration)
+                await loop.run_in_executor(executor, _watch, handlers, self._stop)
+                _log.warning("the watches ended and are opened again")
+                await asyncio.sleep(_PAUSE_SECONDS)
+        finally:
+            self._stop.set()
+            executor.shutdown(wait=True)
+
+    def restart(self) -> None:
+        """Ends the watches, so that they are opened again and list everything anew."""
+        self._stop.set()
+
+
+def _watch(handlers: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    try:
+        asyncio.run(
+            kopf.operator(registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=stop)
+        )
+    except Exception:  # noqa: BLE001 - the edge of a thread
+        _log.exception("kopf ended")
 
 
 def registry(
@@ -57,6 +114,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.connect_timeout = 10
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 10
+    chosen.networking.error_backoffs = _OUTAGE_SECONDS
     chosen.queueing.idle_timeout = 1.0
     chosen.posting.enabled = False
     chosen.peering.standalone = True

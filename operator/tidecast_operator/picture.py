@@ -5,7 +5,8 @@ Fed on the event loop; what it hands out is frozen. Knows neither kopf nor the A
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex, Workloads
@@ -62,6 +63,23 @@ class Picture:
     def forecasters(self) -> tuple[ForecasterResource, ...]:
         """All Forecasters."""
         return tuple(self._forecasters.values())
+
+    def names(self) -> Mapping[str, frozenset[tuple[str, str]]]:
+        """Namespace and name of every object, by kind."""
+        index = self._workloads.index()
+        names: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for service in index.workloads:
+            names[service.kind].add((service.namespace, service.name))
+        names["Service"] |= index.services.keys()
+        names["Namespace"] |= {("", name) for name in index.namespace_labels}
+        names[FORECAST_KIND] |= self._forecasts.keys()
+        names[FORECASTER_KIND] |= {("", name) for name in self._forecasters}
+        return {kind: frozenset(found) for kind, found in names.items()}
+
+    def forget(self, kind: str, names: Iterable[tuple[str, str]]) -> None:
+        """Objects whose deletion was missed."""
+        for namespace, name in names:
+            self.observe("DELETED", {"kind": kind, "metadata": {"namespace": namespace, "name": name}})
 
     def _observe_forecast(self, event_type: str | None, body: Mapping[str, Any]) -> None:
         resource = ForecastResource.parse(body)

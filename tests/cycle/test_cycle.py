@@ -122,7 +122,7 @@ async def test_a_prometheus_whose_series_all_vanish_has_no_telemetry_and_is_aske
     shop.collector.requests_per_second = float("nan")
     shop.collector.asked.clear()
 
-    assert await shop.run(cycles=2) == "NoTelemetry"
+    assert await shop.run(cycles=3) == "NoTelemetry"
 
     assert shop.conditions("Forecaster", "default")["TelemetryFound"] == ("False", "NoTelemetry")
     assert shop.collector.asked[0][0] == shop.collector.asked[1][0]

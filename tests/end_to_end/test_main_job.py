@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 WORKLOADS = {service.name for service in shop().services if service.namespace == "shop"}
 HORIZON_STEPS = 30
 WINDOW_STEPS = 60
+CHUNK_SECONDS = 6 * 3600
 ORIGIN_EVERY_STEPS = 3
 
 
@@ -94,10 +95,17 @@ def recording(recorded_shop: PrometheusServer) -> Snapshot:
     for body in objects_of(shop()):
         known.observe("ADDED", body)
     now = int(time.time()) // 60 * 60
-    prometheus = Prometheus(Connection(recorded_shop.url))
-    observations = Collector(prometheus, ("Istio",)).collect(now - 2 * 86_400, now + FUTURE_SECONDS - 900, 60)
+    start, end = now - 26 * 3600, now + FUTURE_SECONDS - 900
+    prometheus = Prometheus(Connection(recorded_shop.url, timeout_seconds=120))
+    collector = Collector(prometheus, ("Istio",))
+    whole: Snapshot | None = None
+    for first in range(start, end, CHUNK_SECONDS):
+        observations = collector.collect(first + 60, min(first + CHUNK_SECONDS, end), 60)
+        piece = snapshots.build(observations, known.index()).snapshot
+        whole = snapshots.extend(whole, piece, steps=(end - start) // 60)
     prometheus.close()
-    return snapshots.build(observations, known.index()).snapshot
+    assert whole is not None
+    return whole
 
 
 @pytest.fixture(scope="module")
