@@ -151,7 +151,7 @@ class Cluster:
         token = ""
         while True:
             page = _page(list_page, token)
-            for item in page["items"]:
+            for item in page["items"] or ():  # an empty list of metadata is null
                 metadata = item["metadata"]
                 created = from_time(metadata["creationTimestamp"]) or 0
                 names[metadata.get("namespace", ""), metadata["name"]] = created

@@ -7,12 +7,10 @@ import requests
 from kubernetes import client
 
 from builders.operating import forecast_body, forecaster_spec
-from tidecast_contract.services import ServiceId
 from tidecast_operator.cluster import Cluster, Outcome
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.handlers import WATCHED
 from tidecast_operator.leadership import Candidate, Leadership
-from tidecast_operator.resources import managed_forecast
 
 pytestmark = pytest.mark.real
 
@@ -58,7 +56,7 @@ def test_everything_that_is_watched_may_be(definitions, token, group, version, p
 
 
 def test_everything_that_is_written_may_be(door, apply, get, namespace):
-    body = managed_forecast("a", ServiceId(namespace, "Deployment", "a"), {"apiVersion": "apps/v1", "uid": "u"})
+    body = forecast_body() | {"metadata": {"namespace": namespace, "name": "a"}}
     event = {
         "metadata": {"generateName": "a.", "namespace": namespace},
         "involvedObject": {"kind": "ServicePerformanceForecast", "namespace": namespace, "name": "a"},

@@ -1,31 +1,29 @@
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-import kopf
 import pytest
 
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
-from tidecast_operator import handlers
 from tidecast_operator.cluster import load_configuration
+from tidecast_operator.handlers import Watches
 from tidecast_operator.picture import Picture
+from tidecast_operator.resync import Resync
 
 pytestmark = pytest.mark.real
 
 
 @asynccontextmanager
 async def watching(kubeconfig):
-    picture, stop = Picture(), asyncio.Event()
-    registry = handlers.registry(picture.observe, configuration=lambda: load_configuration(kubeconfig))
-    operator = kopf.operator(
-        registry=registry, settings=handlers.settings(), clusterwide=True, standalone=True, stop_flag=stop
-    )
-    task = asyncio.create_task(operator)
+    picture = Picture()
+    watches = Watches(picture.observe, configuration=lambda: load_configuration(kubeconfig))
+    task = asyncio.create_task(watches.run())
     try:
-        yield picture
+        yield picture, watches
     finally:
-        stop.set()
-        await task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def eventually(check):
@@ -36,32 +34,7 @@ async def eventually(check):
     return False
 
 
-async def test_the_picture_follows_the_cluster(definitions, apply, namespace):
-    workload = ServiceId(namespace, "Deployment", "checkout")
-    in_thread = asyncio.to_thread
-    async with watching(definitions.kubeconfig) as picture:
-        await in_thread(apply, *_checkout(namespace))
-        assert await eventually(lambda: workload in picture.workloads().workloads)
-        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
-        assert namespace in picture.workloads().namespace_labels
-        assert await eventually(picture.is_settled)
-
-        await in_thread(definitions.kubectl, "delete", "deployment,spf", "-n", namespace, "checkout")
-        assert await eventually(lambda: workload not in picture.workloads().workloads)
-        assert await eventually(lambda: (namespace, "checkout") not in {one.key for one in picture.forecasts()})
-
-
-async def test_what_is_watched_bears_no_trace_of_it(definitions, apply, get, namespace):
-    async with watching(definitions.kubeconfig) as picture:
-        await asyncio.to_thread(apply, *_checkout(namespace))
-        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
-
-    metadata = get("spf", "-n", namespace, "checkout")["metadata"]
-    assert "finalizers" not in metadata
-    assert set(metadata["annotations"]) == {"kubectl.kubernetes.io/last-applied-configuration"}
-
-
-def _checkout(namespace):
+def checkout(namespace):
     labels = {"app": "checkout"}
     pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none"}]}}
     deployment = {
@@ -71,3 +44,50 @@ def _checkout(namespace):
         "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
     }
     return deployment, forecast_body() | {"metadata": {"namespace": namespace, "name": "checkout"}}
+
+
+async def test_the_picture_follows_the_cluster(definitions, apply, namespace):
+    workload = ServiceId(namespace, "Deployment", "checkout")
+    async with watching(definitions.kubeconfig) as (picture, _):
+        await asyncio.to_thread(apply, *checkout(namespace))
+        assert await eventually(lambda: workload in picture.workloads().workloads)
+        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
+        assert namespace in picture.workloads().namespace_labels
+        assert await eventually(picture.is_settled)
+
+        await asyncio.to_thread(definitions.kubectl, "delete", "deployment,spf", "-n", namespace, "checkout")
+        assert await eventually(lambda: workload not in picture.workloads().workloads)
+        assert await eventually(lambda: (namespace, "checkout") not in {one.key for one in picture.forecasts()})
+
+
+async def test_what_is_watched_bears_no_trace_of_it(definitions, apply, get, namespace):
+    async with watching(definitions.kubeconfig) as (picture, _):
+        await asyncio.to_thread(apply, *checkout(namespace))
+        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
+
+    metadata = get("spf", "-n", namespace, "checkout")["metadata"]
+    assert "finalizers" not in metadata
+    assert set(metadata["annotations"]) == {"kubectl.kubernetes.io/last-applied-configuration"}
+
+
+async def test_watches_that_are_opened_again_go_on(definitions, apply, namespace):
+    async with watching(definitions.kubeconfig) as (picture, watches):
+        assert await eventually(picture.is_settled)
+        watches.restart()
+        await asyncio.to_thread(apply, *checkout(namespace))
+
+        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
+
+
+async def test_a_resync_finds_the_picture_right_and_corrects_a_wrong_one(definitions, cluster, apply, namespace):
+    deaf = []
+    async with watching(definitions.kubeconfig) as (picture, _):
+        await asyncio.to_thread(apply, *checkout(namespace))
+        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
+        assert await eventually(picture.is_settled)
+        picture.observe("ADDED", forecast_body("ghost"))
+
+        await Resync(cluster, picture, on_deaf=lambda: deaf.append(1)).once()
+
+    assert ("shop", "ghost") not in {one.key for one in picture.forecasts()}
+    assert deaf == []

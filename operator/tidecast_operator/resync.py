@@ -1,0 +1,81 @@
+"""
+Compares the picture with the API server every few minutes: watches miss deletions when they break off for long, and
+have been known to fall silent.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from tidecast_operator.cluster import WATCHED_KINDS
+from tidecast_operator.errors import TidecastError
+from tidecast_operator.picture import Picture
+
+_log = logging.getLogger(__name__)
+_EVERY_SECONDS = 300.0
+_LATE_SECONDS = 60.0
+
+
+class Lists(Protocol):
+    """What resyncing needs of the cluster."""
+
+    def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
+        """All objects of a kind: (namespace, name), and when it was created, unix seconds."""
+
+
+class Resync:
+    """
+    Forgets what is gone, and tells when the watches have gone deaf.
+
+    Args:
+        cluster: The truth.
+        picture: What the watches made of it.
+        on_deaf: Called when objects exist that the watches should have told of long ago.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        cluster: Lists,
+        picture: Picture,
+        *,
+        on_deaf: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._picture = picture
+        self._on_deaf = on_deaf
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Resyncs every five minutes until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS)
+            try:
+                await self.once()
+            except TidecastError as error:
+                _log.warning("resync put off: %s", error)
+
+    async def once(self) -> None:
+        """
+        One comparison.
+
+        Raises:
+            TidecastError: If the API server cannot be asked.
+        """
+        # What comes into being while the lists are read is in none of the two.
+        before, started = self._picture.names(), self._clock()
+        unseen = 0
+        for kind in WATCHED_KINDS:
+            real = await asyncio.to_thread(self._cluster.list_names, kind)
+            gone = before.get(kind, frozenset()) - real.keys()
+            if gone:
+                _log.info("resync: the deletion of %d of kind %s was missed", len(gone), kind)
+                self._picture.forget(kind, gone)
+            known = self._picture.names().get(kind, frozenset())
+            unseen += sum(created < started - _LATE_SECONDS for name, created in real.items() if name not in known)
+        if unseen:
+            _log.warning("resync: the watches have not told of %d objects; they are opened again", unseen)
+            self._on_deaf()

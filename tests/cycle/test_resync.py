@@ -1,0 +1,87 @@
+from builders.operating import forecast_body, forecaster_body, namespace_body
+from builders.telemetry import service_body, workload_body
+from tidecast_operator.picture import Picture
+from tidecast_operator.resync import Resync
+
+NOW = 1_800_000_000
+
+
+class FakeLists:
+    """An API server that has the objects it is told, created when it is told."""
+
+    def __init__(self, *bodies, created=NOW - 3600):
+        self.created = created
+        self.names = {}
+        for body in bodies:
+            metadata = body["metadata"]
+            self.names.setdefault(body["kind"], {})[metadata.get("namespace", ""), metadata["name"]] = created
+
+    def list_names(self, kind):
+        return self.names.get(kind, {})
+
+
+EVERYTHING = (
+    namespace_body(),
+    workload_body("checkout"),
+    service_body("checkout"),
+    forecast_body(),
+    forecaster_body(),
+)
+
+
+def resync(real, known=EVERYTHING):
+    picture, deaf = Picture(), []
+    for body in known:
+        picture.observe(None, body)
+    return Resync(real, picture, on_deaf=lambda: deaf.append(1), clock=lambda: NOW), picture, deaf
+
+
+async def test_a_picture_that_is_right_stays():
+    resyncing, picture, deaf = resync(FakeLists(*EVERYTHING))
+    before = picture.names()
+
+    await resyncing.once()
+
+    assert (picture.names(), deaf) == (before, [])
+
+
+async def test_objects_whose_deletion_was_missed_are_forgotten():
+    resyncing, picture, _ = resync(FakeLists(namespace_body(), forecaster_body()))
+
+    await resyncing.once()
+
+    assert picture.workloads().workloads == {}
+    assert picture.workloads().services == {}
+    assert picture.forecasts() == ()
+    assert len(picture.forecasters()) == 1
+
+
+async def test_watches_that_miss_an_old_object_are_deaf():
+    resyncing, _, deaf = resync(FakeLists(*EVERYTHING, workload_body("late")))
+
+    await resyncing.once()
+
+    assert deaf == [1]
+
+
+async def test_an_object_that_is_only_seconds_old_may_still_be_on_its_way():
+    resyncing, _, deaf = resync(FakeLists(*EVERYTHING, created=NOW - 5), known=())
+
+    await resyncing.once()
+
+    assert deaf == []
+
+
+async def test_what_comes_into_being_while_lists_are_read_is_kept():
+    real = FakeLists(*EVERYTHING)
+    resyncing, picture, _ = resync(real)
+    lists = real.list_names
+
+    def list_names(kind):
+        picture.observe("ADDED", workload_body("new"))
+        return lists(kind)
+
+    real.list_names = list_names
+    await resyncing.once()
+
+    assert len(picture.workloads().workloads) == 2
