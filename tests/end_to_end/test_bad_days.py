@@ -21,7 +21,7 @@ FORECASTER = ("forecaster", "default")
 
 
 @pytest.fixture(autouse=True)
-def recovers_without_a_restart(live_world: World, gateway: Gateway) -> Iterator[None]:
+def recovers_without_a_restart(live_world: World) -> Iterator[None]:
     """After every bad day the same operator, never restarted, forecasts again."""
     recovered(live_world)
     before = live_world.operator.process.pid
