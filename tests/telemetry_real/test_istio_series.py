@@ -161,8 +161,10 @@ def test_samples_that_are_no_numbers_are_missing(recorded, collect, broken):
     assert np.isnan(of(found.requests)[4])
 
 
-def test_a_minute_between_scrapes_still_gives_a_rate(recorded, collect):
-    server = recorded(requests(4, scrapes(every=60)))
+@pytest.mark.parametrize("offset", [0, 7], ids=["on the step", "beside it, as Prometheus 3 counts all"])
+@pytest.mark.parametrize("every", [5, 15, 20, 30, 45, 60])
+def test_whatever_the_scrape_interval_there_is_a_rate(recorded, collect, every, offset):
+    server = recorded(requests(4, scrapes(START + offset, MIDDAY + 60, every=every)))
     assert same(of(collect(server, MIDDAY).traffic[0].requests), [4] * 5)
 
 

@@ -1,5 +1,7 @@
 """What a real Prometheus makes of a collector's and of Kubernetes' series."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -145,6 +147,20 @@ def test_containers_add_up_to_their_workload(resources, feature, metric, make, v
     found = resources(*owners(), *containers(metric, make, value))[feature]
     assert same(of(found, DEPLOYMENT), [2 * value] * 5)
     assert same(of(found, Peer(namespace="shop", workload="db", kind="StatefulSet")), [5 * value] * 5)
+
+
+def exported(series):
+    """The series as Prometheus stores it when the target's own labels win."""
+    renamed = {f"exported_{name}" if name in ("namespace", "pod") else name: v for name, v in series.labels.items()}
+    return replace(series, labels=renamed | {"namespace": "monitoring", "pod": "kube-state-metrics-0"})
+
+
+def test_labels_that_prometheus_renamed_are_found(resources):
+    ready = gauge("kube_deployment_status_replicas_ready", 3, namespace="shop", deployment="cart")
+    memory = gauge("container_memory_working_set_bytes", 1000, **POD, container="app")
+    found = resources(*(exported(each) for each in (*owners(), ready)), memory)
+    assert same(of(found[MEMORY], DEPLOYMENT), [1000] * 5)
+    assert same(of(found[READY_REPLICAS], DEPLOYMENT), [3] * 5)
 
 
 def test_a_restarted_container_and_a_second_prometheus_count_once(resources):

@@ -28,17 +28,29 @@ _MEMORY_OF_PODS = (
     f"(avg_over_time(container_memory_working_set_bytes{{{_CONTAINERS}}}[{RANGE}])))"
 )
 
+
+def _own(answer: str, *labels: str) -> str:
+    """The labels that kube-state-metrics gave, also where Prometheus kept the target's instead (honor_labels: false)."""
+    for label in labels:
+        answer = f'label_replace({answer}, "{label}", "$1", "exported_{label}", "(.+)")'
+    return answer
+
+
+_REPLICASETS = _own('kube_replicaset_owner{owner_kind!="<none>", owner_is_controller="true"}', "namespace")
+_PODS_OF_REPLICASETS = _own('kube_pod_owner{owner_kind="ReplicaSet", owner_is_controller="true"}', "namespace", "pod")
+_OTHER_PODS = _own(
+    'kube_pod_owner{owner_kind!~"ReplicaSet|Job|Node|<none>", owner_is_controller="true"}', "namespace", "pod"
+)
+
 # One owner to a pod, whatever is wrong with the metrics: two would fail the whole query.
 _OWNER_OF_REPLICASETS = (
-    f"topk by (namespace, replicaset) (1, max by (namespace, replicaset, {_OWNER}) "
-    '(kube_replicaset_owner{owner_kind!="<none>", owner_is_controller="true"}))'
+    f"topk by (namespace, replicaset) (1, max by (namespace, replicaset, {_OWNER}) ({_REPLICASETS}))"
 )
 _OWNER_OF_PODS = (
     f"topk by (namespace, pod) (1, max by (namespace, pod, {_OWNER}) ("
-    'label_replace(kube_pod_owner{owner_kind="ReplicaSet", owner_is_controller="true"}, '
-    '"replicaset", "$1", "owner_name", "(.+)")'
+    f'label_replace({_PODS_OF_REPLICASETS}, "replicaset", "$1", "owner_name", "(.+)")'
     f" * on (namespace, replicaset) group_left ({_OWNER}) {_OWNER_OF_REPLICASETS}"
-    ' or kube_pod_owner{owner_kind!~"ReplicaSet|Job|Node|<none>", owner_is_controller="true"}))'
+    f" or {_OTHER_PODS}))"
 )
 
 
@@ -59,7 +71,7 @@ def _by_pod_name(of_pods: str) -> str:
 
 def _ready(metric: str, label: str, kind: str) -> str:
     named = (
-        f"label_replace(max by (namespace, {label}) (last_over_time({metric}[{RANGE}])),"
+        f"label_replace(max by (namespace, {label}) ({_own(f'last_over_time({metric}[{RANGE}])', 'namespace')}),"
         f' "owner_name", "$1", "{label}", "(.+)")'
     )
     return f'label_replace({named}, "owner_kind", "{kind}", "", "")'
