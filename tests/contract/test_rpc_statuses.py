@@ -24,7 +24,10 @@ def test_what_is_not_known_yet_stays_unknown():
 
 
 def test_zero_and_unknown_differ():
-    perfect = status(model=ModelInfo(ModelKind.GCN_GRU, trained_time=0, error=0.0, naive_error=0.0))
+    perfect = status(
+        model=ModelInfo(ModelKind.GCN_GRU, trained_time=0, error=0.0, naive_error=0.0),
+        training=TrainingStatus(TrainingState.IDLE, finished_time=0),
+    )
     assert over_the_wire(perfect) == perfect
 
 

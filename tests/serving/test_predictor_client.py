@@ -1,17 +1,22 @@
 import asyncio
-import socket
+import threading
 
 import numpy as np
 import pytest
+from grpc import aio
 
 from builders.engines import FakeForecaster, FakeHistory, FakeTrainer, engine, server, serving
 from builders.snapshots import MIDDAY, snapshot
 from tidecast_contract import wire
 from tidecast_contract.forecast import ModelInfo, ModelKind
+from tidecast_contract.rpc import messages
+from tidecast_contract.rpc import tidecast_pb2 as pb
 from tidecast_contract.rpc.limits import HISTORY_CHUNK_BYTES
+from tidecast_contract.rpc.tidecast_pb2_grpc import TrainingStub
 from tidecast_contract.services import ServiceId
 from tidecast_operator.errors import ContractMismatch, PredictorUnavailable
 from tidecast_operator.predictor_client import PredictorClient, split
+from tidecast_simulator.testbed.process import free_port
 
 
 def big(services, *, steps):
@@ -25,12 +30,6 @@ def big(services, *, steps):
         calls=np.stack([ring, np.roll(ring, 1)]),
         rates=np.ones(services, np.float32),
     )
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 async def test_the_predictor_gets_the_snapshot_bit_for_bit(client, fakes):
@@ -237,9 +236,28 @@ async def test_history_before_an_error_is_kept_and_nothing_after_it_is_sent(monk
     assert len(list(collected)) == 2
 
 
-async def test_what_is_wrong_with_a_long_stream_is_told_whenever_it_happens(client, monkeypatch):
-    monkeypatch.setattr("tidecast_operator.predictor_client.HISTORY_CHUNK_BYTES", 1)
-    long = snapshot(values=np.zeros((500, 2, 7), np.float32))
+async def test_an_error_is_kept_until_the_caller_has_sent_everything(channel, fakes, monkeypatch):
+    def fail(_):
+        failed.set()
+        raise OSError("the disk is full")
+
+    failed = threading.Event()
+    monkeypatch.setattr(fakes.history, "append", fail)
+    chunk = pb.HistoryChunk(snapshot=messages.to_request(wire.encode_snapshot(snapshot())))
+    training = TrainingStub(channel)
+    call = training.AppendHistory()
+    await call.write(chunk)
+    await asyncio.to_thread(failed.wait, 30)
+    for _ in range(5):
+        await training.Status(pb.StatusRequest(contract_version=1))
+    assert not call.done()
+    await call.write(chunk)
+    await call.done_writing()
+    with pytest.raises(aio.AioRpcError, match="the disk is full"):
+        await call
+
+
+async def test_history_that_does_not_fit_the_contract_is_told_apart(client, monkeypatch):
     encode = wire.encode_snapshot
 
     def other_features(part, **_):
@@ -248,7 +266,7 @@ async def test_what_is_wrong_with_a_long_stream_is_told_whenever_it_happens(clie
 
     monkeypatch.setattr(wire, "encode_snapshot", other_features)
     with pytest.raises(ContractMismatch, match="'features' is 'CPU'; agreed is 'RequestsPerSecond"):
-        await client.append_history([long])
+        await client.append_history([snapshot()])
 
 
 async def test_a_model_that_fails_is_unavailable_and_is_not_asked_again():
