@@ -143,6 +143,6 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
-    # kopf reports every single event that it has passed on.
-    for name in ("kopf.objects", "kopf.activities"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # kopf reports every single event that it has passed on, and that signals are left to us.
+    for name in ("kopf.objects", "kopf.activities", "kopf._core.engines.activities", "kopf._core.reactor.running"):
+        logging.getLogger(name).setLevel(max(logging.ERROR, logging.getLevelName(level)))

@@ -275,7 +275,7 @@ def _written(write: Callable[[], Any]) -> Outcome:
     except _Conflict:
         return Outcome.CONFLICT
     if isinstance(answer, urllib3.BaseHTTPResponse):
-        answer.release_conn()
+        answer.drain_conn()  # what stays unread would be taken for the answer to the next request
     return Outcome.DONE
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
-from tidecast_operator.cluster import Outcome, WriteRefused
+from tidecast_operator.cluster import Cluster, Outcome, WriteRefused, load_configuration
 from tidecast_operator.errors import PrometheusUnavailable
 from tidecast_operator.resources import managed_forecast
 
@@ -99,3 +99,14 @@ def test_a_status_that_the_schema_does_not_allow_is_refused(cluster, apply, name
 def test_an_object_that_is_not_there_is_gone(cluster, namespace):
     assert cluster.patch_forecast_status(namespace, "nobody", {}) is Outcome.GONE
     assert cluster.read_secret(namespace, "nothing") is None
+
+
+def test_one_connection_serves_many_writes(definitions, apply, get, namespace):
+    apply(forecast_body() | {"metadata": {"namespace": namespace, "name": "a"}})
+    cluster = Cluster(load_configuration(definitions.kubeconfig), connections=1)
+
+    written = [cluster.patch_forecast_status(namespace, "a", {"observedGeneration": n}) for n in range(10)]
+
+    cluster.close()
+    assert written == [Outcome.DONE] * 10
+    assert get("spf", "-n", namespace, "a")["status"]["observedGeneration"] == 9
