@@ -112,4 +112,5 @@ class Forecast:
 
     def of(self, service: ServiceId, feature: Feature) -> NDArray[np.float32]:
         """The quantiles of one service and feature, float32 of shape (H, Q)."""
-        return self.values[self.services.index(service), FORECAST_FEATURES.index(feature)]
+        found: NDArray[np.float32] = self.values[self.services.index(service), FORECAST_FEATURES.index(feature)]
+        return found
