@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,7 @@ from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
 from tidecast_operator.cluster import Cluster, Outcome, WriteRefused, load_configuration
 from tidecast_operator.errors import PrometheusUnavailable
-from tidecast_operator.resources import managed_forecast
+from tidecast_operator.resources import Condition, managed_forecast
 
 pytestmark = pytest.mark.real
 
@@ -104,9 +105,17 @@ def test_an_object_that_is_not_there_is_gone(cluster, namespace):
 def test_one_connection_serves_many_writes(definitions, apply, get, namespace):
     apply(forecast_body() | {"metadata": {"namespace": namespace, "name": "a"}})
     cluster = Cluster(load_configuration(definitions.kubeconfig), connections=1)
+    # More than the 8 KiB of answer that are read at once.
+    words = Condition("Ready", "True", "Tested", "x" * 1000)
+    conditions = [replace(words, type=f"Ready{number}").to_dict() for number in range(12)]
 
-    written = [cluster.patch_forecast_status(namespace, "a", {"observedGeneration": n}) for n in range(10)]
+    written = [
+        cluster.patch_forecast_status(namespace, "a", {"observedGeneration": n, "conditions": conditions})
+        for n in range(10)
+    ]
 
-    cluster.close()
+    pools = cluster._client.rest_client.pool_manager.pools
     assert written == [Outcome.DONE] * 10
+    assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 - it cannot be iterated
+    cluster.close()
     assert get("spf", "-n", namespace, "a")["status"]["observedGeneration"] == 9
