@@ -18,7 +18,8 @@ class TrainingSettings:
         window_steps: How many steps a forecast looks back.
         horizon_steps: How many steps a forecast looks ahead.
         seconds: Wall time a training may take, from start to checkpoint.
-        threads: CPU threads it may use; None means all but leaves the scheduler's preference to inference.
+        threads: CPU threads it may use; None takes half of the processors, as inference needs the others. Of two
+            threads on processors that others use as well, each waits for the other most of the time.
         seed: Of everything random. The same history, seed and settings give the same model, unless `seconds` cut
             the training short.
         updates: How many optimiser steps are taken when `seconds` allow it.

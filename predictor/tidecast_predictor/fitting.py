@@ -27,7 +27,7 @@ Progress = Callable[[float], None]
 
 _ORIGINS = 8  # of a sample that are learnt from: the recurrence over a window is paid once for all of them
 _EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
-_VALIDATIONS = 8
+_VALIDATIONS = 10  # were it for all of the time; the first half is left out, as the best state is not among them
 _LEARNING_RATE = 4e-3
 _WARM_UP = 0.15
 _AVERAGING = 0.98
@@ -168,14 +168,14 @@ class _Learner:
         self._validate()
         # After the last step there is one more validation, the calibration and the final score.
         budget = deadline - time.monotonic() - 4 * (time.monotonic() - began)
-        began, validated, update = time.monotonic(), 0, 0
+        began, validated, update = time.monotonic(), _VALIDATIONS // 2, 0
         while update < updates:
             spent = (time.monotonic() - began) / max(budget, 1e-3)
             if spent >= 1:
                 break
             # Time steers only a training that will not make it, lest chance differ from run to run.
             done = max(update / updates, (spent - _SLACK) / (1 - _SLACK))
-            self._step(_one_cycle(done))
+            self._step(_one_cycle(done), min(_AVERAGING, (1 + update) / (10 + update)))
             if int(done * _VALIDATIONS) > validated:
                 validated = int(done * _VALIDATIONS)
                 self._validate()
@@ -184,7 +184,7 @@ class _Learner:
         self._validate()
         return update
 
-    def _step(self, learning_rate: float) -> None:
+    def _step(self, learning_rate: float, averaging: float) -> None:
         material, truth = self._sampler.draw()
         batch = assemble(material, self._model.architecture)
         target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
@@ -200,7 +200,7 @@ class _Learner:
         with torch.no_grad():
             pairs = zip(self._averaged.parameters(), self._model.parameters(), strict=True)
             for average, current in pairs:
-                average.lerp_(current, 1 - _AVERAGING)
+                average.lerp_(current, 1 - averaging)
 
     def _validate(self) -> None:
         error = self._validation.score(self._averaged).error

@@ -245,7 +245,7 @@ def learn(folder: Path) -> None:
 def main(folder: Path) -> int:
     """The process of one training: as `learn`, at low priority; returns the exit status."""
     os.nice(_NICENESS)
-    torch.set_num_threads(_read_job(folder)[1].threads or os.cpu_count() or 1)
+    torch.set_num_threads(_read_job(folder)[1].threads or max(1, (os.cpu_count() or 1) // 2))
     try:
         learn(folder)
     except RecordingTooShort as error:
