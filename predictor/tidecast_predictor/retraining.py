@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 FILLING_SECONDS = 1800
 """A history that grew by more than this between two looks is being filled from the past: learning can wait for it."""
 
+QUIET_SECONDS = 120
+"""So long after it last grew like that: on a busy host a minute can pass between two chunks."""
+
 RETRY_SECONDS = 600
 """After a training that failed."""
 
@@ -50,6 +53,7 @@ class Retraining:
         self._settings = settings
         self._schedule = schedule
         self._seen_seconds = 0
+        self._filled_time: int | None = None
         self._last: _Training | None = None
 
     async def ask(self, engine: Engine, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
@@ -88,11 +92,15 @@ class Retraining:
         """Start a training if one is due at *now*, unix seconds; whether one was started."""
         engine = self._engine.get()
         status = await asyncio.to_thread(engine.status)
-        held = _seconds(status)
-        filling, self._seen_seconds = held - self._seen_seconds > FILLING_SECONDS, held
-        if filling or not self._is_due(status, now=now):
+        if self._is_being_filled(_seconds(status), now=now) or not self._is_due(status, now=now):
             return False
         return await self._start(engine)
+
+    def _is_being_filled(self, held: int, *, now: int) -> bool:
+        if held - self._seen_seconds > FILLING_SECONDS:
+            self._filled_time = now
+        self._seen_seconds = held
+        return self._filled_time is not None and now - self._filled_time < QUIET_SECONDS
 
     def _is_due(self, status: PredictorStatus, *, now: int) -> bool:
         held = _seconds(status)

@@ -6,7 +6,7 @@ from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
 from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.engine import LateEngine
-from tidecast_predictor.retraining import Retraining, Schedule
+from tidecast_predictor.retraining import QUIET_SECONDS, Retraining, Schedule
 
 HOUR = 3600
 NOW = 1_000_000_000
@@ -27,7 +27,7 @@ async def retraining(*, hours=24, model_hours=None, training=IDLE):
     late = LateEngine(lambda: fakes)
     await late.load()
     settled = Retraining(late, TrainingSettings(minimum_history_seconds=2 * HOUR), Schedule(retrain_seconds=24 * HOUR))
-    await settled.look(now=NOW)  # the first look only sees how long the history is
+    await settled.look(now=NOW - QUIET_SECONDS)  # the first look only sees how long the history is
     return settled, fakes
 
 
@@ -53,7 +53,8 @@ async def test_history_that_is_being_filled_is_waited_for():
     for hours in (30, 36):
         fakes.history.held = held(hours)
         assert not await settled.look(now=NOW)
-    assert await settled.look(now=NOW)
+    assert not await settled.look(now=NOW + QUIET_SECONDS - 1), "the next chunk may only be slow"
+    assert await settled.look(now=NOW + QUIET_SECONDS)
 
 
 @pytest.mark.parametrize(("model_hours", "is_due"), [(23, False), (24, True)])
@@ -78,9 +79,10 @@ async def test_a_young_model_is_renewed_when_history_has_doubled():
     fakes.trainer.training = TrainingStatus(TrainingState.IDLE, finished_time=NOW)
     fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 119 * 60, 2)
     await settled.look(now=NOW)
-    assert not await settled.look(now=NOW)
+    later = NOW + QUIET_SECONDS
+    assert not await settled.look(now=later)
     fakes.history.held = HistoryStatus(60, NOW - 2 * HOUR, NOW + 121 * 60, 2)
-    assert await settled.look(now=NOW)
+    assert await settled.look(now=later)
 
 
 async def test_a_request_starts_one_whatever_the_age_and_its_settings_stay():
