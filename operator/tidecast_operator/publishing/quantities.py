@@ -12,6 +12,11 @@ def quantity(value: float) -> str | None:
     """
     As people write rates and seconds: 412, 12.3, 1.8, 83m; None for what is not known, 0 for less than a millionth.
     """
+    # These two are almost all there are, and a cycle may write two million.
+    if 1 <= value < 999.5:
+        return f"{value:.3g}"
+    if 0.001 <= value < 0.9995:
+        return f"{value * 1000:.3g}m"
     if not math.isfinite(value):
         return None
     rounded = _three_digits(value)

@@ -79,6 +79,11 @@ class Statuses:
         self._rows = {service: row for row, service in enumerate(forecast.services)}
         self._measured = {service: row for row, service in enumerate(window.services)}
         self._neighbours = _Neighbours(window)
+        self._median = int(np.argmin(np.abs(np.array(forecast.quantiles) - 0.5)))
+        self._quantiles = [f"{quantile:g}" for quantile in forecast.quantiles]
+        self._times = [to_time(seconds) for seconds in forecast.times.tolist()]
+        self._issued = to_time(forecast.issued_time)
+        self._expires = to_time(forecast.issued_time + VALID_STEPS * forecast.step_seconds)
         horizon = forecast.horizon_steps
         self._every = -(-horizon // MAX_STEPS)
         # Counted from the end, so that the far end of the horizon is always there.
@@ -96,8 +101,8 @@ class Statuses:
             return None
         current = self._current(service)
         status = {
-            "issuedTime": to_time(self._forecast.issued_time),
-            "expireTime": to_time(self._forecast.issued_time + VALID_STEPS * self._forecast.step_seconds),
+            "issuedTime": self._issued,
+            "expireTime": self._expires,
             "model": self._model(row),
             "current": current,
             "outlook": {"target": f"{service.kind}/{service.name}", **self._outlook(row, current)},
@@ -133,11 +138,10 @@ class Statuses:
             for name in ("requestsPerSecond", "latencyP95Seconds", "readyReplicas")
             if name in current
         }
-        median = _median(self._forecast)
         for name, feature, seconds in _OUTLOOK:
             step = round(seconds / self._forecast.step_seconds) - 1
             if 0 <= step < self._forecast.horizon_steps and feature in self._features:
-                value = self._forecast.values[row, FORECAST_FEATURES.index(feature), step, median]
+                value = self._forecast.values[row, FORECAST_FEATURES.index(feature), step, self._median]
                 if (text := _format(feature)(float(value))) is not None:
                     shown[name] = text
         return shown
@@ -145,29 +149,29 @@ class Statuses:
     def _series(self, row: int, feature: Feature) -> dict[str, Any] | None:
         values = self._forecast.values[row, FORECAST_FEATURES.index(feature)][self._steps]
         known = np.isfinite(values).all(axis=0)
-        if not known[_median(self._forecast)]:
+        if not known[self._median]:
             return None
         write = _format(feature)
         return {
             "metric": feature.name,
-            "startTime": to_time(int(self._forecast.times[self._steps[0]])),
+            "startTime": self._times[self._steps[0]],
             "stepSeconds": self._every * self._forecast.step_seconds,
             "quantiles": [
-                {"quantile": f"{quantile:g}", "values": [write(value) for value in values[:, q].tolist()]}
-                for q, quantile in enumerate(self._forecast.quantiles)
+                {"quantile": quantile, "values": [write(value) for value in values[:, q].tolist()]}
+                for q, quantile in enumerate(self._quantiles)
                 if known[q]
             ],
         }
 
     def _peak(self, row: int) -> dict[str, Any]:
         values = self._forecast.values[row, FORECAST_FEATURES.index(REQUESTS)]
-        median = values[:, _median(self._forecast)]
+        median = values[:, self._median]
         if REQUESTS not in self._features or not np.isfinite(median).any():
             return {}
         step = int(np.nanargmax(median))
         peak = {
             "metric": REQUESTS.name,
-            "time": to_time(int(self._forecast.times[step])),
+            "time": self._times[step],
             "p50": quantity(float(median[step])),
         }
         if 0.9 in self._forecast.quantiles:
@@ -220,10 +224,6 @@ def merged(status: Mapping[str, Any]) -> dict[str, Any]:
         if patch.get(name) is not None:
             patch[name] = dict.fromkeys(fields) | patch[name]
     return patch
-
-
-def _median(forecast: Forecast) -> int:
-    return int(np.argmin(np.abs(np.array(forecast.quantiles) - 0.5)))
 
 
 def _format(feature: Feature) -> Callable[[float], str | None]:
