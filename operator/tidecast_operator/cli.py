@@ -78,7 +78,7 @@ async def _run(options: argparse.Namespace) -> None:
         await _until_first_ends(
             watches.run(),
             resync.run(),
-            cycle.run(_Watcher(health, metrics, leadership)),
+            _cycles(cycle, resync, _Watcher(health, metrics, leadership)),
             leadership.run(),
         )
     finally:
@@ -87,6 +87,11 @@ async def _run(options: argparse.Namespace) -> None:
             await asyncio.to_thread(leadership.release)
         server.stop()
         cluster.close()
+
+
+async def _cycles(cycle: Cycle, resync: Resync, watcher: "_Watcher") -> None:
+    await resync.complete()
+    await cycle.run(watcher)
 
 
 async def _until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:

@@ -144,13 +144,19 @@ class Cluster:
         self._names_client.close()
 
     def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
-        """All objects of one of the watched kinds: (namespace, name), and when it was created, unix seconds."""
+        """
+        All objects of one of the watched kinds: (namespace, name), and when it was created, unix seconds.
+
+        None of a kind that the API server does not know, as long as its definition is not installed.
+        """
         api, method, arguments = _LISTS[kind]
         list_page = partial(getattr(getattr(client, api)(self._names_client), method), *arguments)
         names: dict[tuple[str, str], int] = {}
         token = ""
         while True:
-            page = _page(list_page, token)
+            page = _found(partial(_page, list_page, token))
+            if page is None:
+                return names
             for item in page["items"] or ():  # an empty list of metadata is null
                 metadata = item["metadata"]
                 created = from_time(metadata["creationTimestamp"]) or 0
@@ -254,9 +260,7 @@ class Cluster:
 
 def _page(list_page: Callable[..., Any], token: str) -> Any:
     more = {"_continue": token} if token else {}
-    answer = _translated(
-        lambda: list_page(limit=_PAGE_SIZE, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS, **more)
-    )
+    answer = list_page(limit=_PAGE_SIZE, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS, **more)
     return json.loads(answer.data)
 
 

@@ -87,6 +87,7 @@ class Cycle:
         self._keeper = SettingsKeeper()
         self._observer = Observer()
         self._filler = HistoryFiller()
+        self._history_collector: Collects | None = None
         self._owes_training = True
         self._schedule_checked = int(clock())
         self._wake = asyncio.Event()
@@ -96,10 +97,8 @@ class Cycle:
         self._wake.set()
 
     async def run(self, watcher: Watches) -> None:
-        """Runs cycles until cancelled."""
+        """Runs cycles until cancelled; the picture has to be complete."""
         try:
-            while not self._picture.is_settled():  # noqa: ASYNC110 - it is the absence of events that is awaited
-                await asyncio.sleep(_PAUSE_SECONDS / 4)
             while True:
                 self._wake.clear()
                 await self._run_safely(watcher)
@@ -147,7 +146,7 @@ class Cycle:
     async def _observe(self, found: Round, settings: Settings) -> None:
         try:
             with found.stage("observe"):
-                collector, _ = await self._doors.collectors(settings)
+                collector, self._history_collector = await self._doors.collectors(settings)
                 found.observed = await self._observer.observe(
                     collector,
                     self._picture.workloads(),
@@ -167,17 +166,19 @@ class Cycle:
                 predictor = await self._doors.predictor(settings)
                 status = await predictor.status()
                 found.predictor = status
-                if found.observed is not None:
+                if found.observed is not None and self._history_collector is not None:
                     window = found.observed.window
-                    found.history = await self._keep_history(window, status, predictor, settings)
+                    found.history = await self._keep_history(
+                        window, status, (self._history_collector, predictor), settings
+                    )
                     found.forecast = await predictor.forecast(window, settings.horizon_steps)
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
 
     async def _keep_history(
-        self, window: Snapshot, status: PredictorStatus, predictor: Predicts, settings: Settings
+        self, window: Snapshot, status: PredictorStatus, doors: tuple[Collects, Predicts], settings: Settings
     ) -> HistoryFacts:
-        history = status.history
+        history, (_, predictor) = status.history, doors
         self._filler.notice(history, step_seconds=settings.step_seconds)
         missing = self._filler.appendable(window, history)
         if missing is not None:
@@ -189,8 +190,7 @@ class Cycle:
             step_seconds=settings.step_seconds,
             services=len(window.services),
         )
-        _, collector = await self._doors.collectors(settings)
-        self._filler.consider(history, wanted, (collector, predictor), self._picture.workloads)
+        self._filler.consider(history, wanted, doors, self._picture.workloads)
         await self._train_if_due(status, predictor, settings)
         progress = self._filler.progress(
             history, end_time=window.end_time, wanted_seconds=settings.training.history_seconds

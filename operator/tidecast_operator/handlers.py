@@ -17,6 +17,7 @@ from tidecast_operator.resources import FORECASTERS, FORECASTS, GROUP, VERSION
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 2.0
+_CLOSING_SECONDS = 0.5
 _OUTAGE_SECONDS = (1.0, 1.0, 2.0, 3.0, 5.0, *[10.0] * 360)  # an API server may be away for an hour
 
 WATCHED = (
@@ -72,11 +73,15 @@ class Watches:
 
 def _watch(handlers: kopf.OperatorRegistry, stop: threading.Event) -> None:
     try:
-        asyncio.run(
-            kopf.operator(registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=stop)
-        )
+        asyncio.run(_operate(handlers, stop))
     except Exception:  # noqa: BLE001 - the edge of a thread
         _log.exception("kopf ended")
+
+
+async def _operate(handlers: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    await kopf.operator(registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=stop)
+    # aiohttp closes encrypted connections a moment after they were told to close.
+    await asyncio.sleep(_CLOSING_SECONDS)
 
 
 def registry(

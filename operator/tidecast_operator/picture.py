@@ -4,15 +4,12 @@ The cluster as the last watch events left it: workloads, namespaces and Tidecast
 Fed on the event loop; what it hands out is frozen. Knows neither kopf nor the API server.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex, Workloads
 from tidecast_operator.resources import FORECAST_KIND, FORECASTER_KIND, ForecasterResource, ForecastResource
-
-_QUIET_SECONDS = 2.0
 
 
 class Picture:
@@ -23,13 +20,11 @@ class Picture:
         on_forecaster_change: Called when the spec of a Forecaster is new, so that nobody waits for the next step.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self.on_forecaster_change: Callable[[], None] = lambda: None
         self._workloads = Workloads()
         self._forecasts: dict[tuple[str, str], ForecastResource] = {}
         self._forecasters: dict[str, ForecasterResource] = {}
-        self._clock = clock
-        self._listed_at: float | None = None
 
     def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
         """
@@ -39,18 +34,12 @@ class Picture:
             event_type: `ADDED`, `MODIFIED`, `DELETED`, or None for an object of the first listing.
             body: The object.
         """
-        if event_type is None:
-            self._listed_at = self._clock()
         if body.get("kind") == FORECAST_KIND:
             self._observe_forecast(event_type, body)
         elif body.get("kind") == FORECASTER_KIND:
             self._observe_forecaster(event_type, body)
         else:
             self._workloads.observe(event_type, body)
-
-    def is_settled(self) -> bool:
-        """Whether the first listings seem to be through: something was listed, and nothing in the last 2 seconds."""
-        return self._listed_at is not None and self._clock() - self._listed_at >= _QUIET_SECONDS
 
     def workloads(self) -> WorkloadIndex:
         """All workloads, Services and namespaces."""

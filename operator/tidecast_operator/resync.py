@@ -1,6 +1,6 @@
 """
-Compares the picture with the API server every few minutes: watches miss deletions when they break off for long, and
-have been known to fall silent.
+Compares the picture with the API server: at the start until it is complete, then every few minutes, because watches
+miss deletions when they break off for long and have been known to fall silent.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ from tidecast_operator.picture import Picture
 _log = logging.getLogger(__name__)
 _EVERY_SECONDS = 300.0
 _LATE_SECONDS = 60.0
+_LOOK_SECONDS = 0.25
+_PAUSE_SECONDS = 2.0
+_RELIST_SECONDS = 15.0
 
 
 class Lists(Protocol):
@@ -57,6 +60,30 @@ class Resync:
                 await self.once()
             except TidecastError as error:
                 _log.warning("resync put off: %s", error)
+
+    async def complete(self) -> None:
+        """
+        Returns when the watches have told of everything that was there.
+
+        A cycle that knew half of the cluster would take workloads for strangers, and make resources that exist.
+        """
+        for kind in WATCHED_KINDS:
+            while not await self._is_complete(kind):
+                pass
+
+    async def _is_complete(self, kind: str) -> bool:
+        try:
+            real = await asyncio.to_thread(self._cluster.list_names, kind)
+        except TidecastError as error:
+            _log.warning("waiting for the API server: %s", error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return False
+        # What is deleted meanwhile never comes: after a while it is listed again.
+        for _ in range(int(_RELIST_SECONDS / _LOOK_SECONDS)):
+            if real.keys() <= self._picture.names().get(kind, frozenset()):
+                return True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
 
     async def once(self) -> None:
         """

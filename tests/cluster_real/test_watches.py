@@ -53,7 +53,6 @@ async def test_the_picture_follows_the_cluster(definitions, apply, namespace):
         assert await eventually(lambda: workload in picture.workloads().workloads)
         assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
         assert namespace in picture.workloads().namespace_labels
-        assert await eventually(picture.is_settled)
 
         await asyncio.to_thread(definitions.kubectl, "delete", "deployment,spf", "-n", namespace, "checkout")
         assert await eventually(lambda: workload not in picture.workloads().workloads)
@@ -72,7 +71,7 @@ async def test_what_is_watched_bears_no_trace_of_it(definitions, apply, get, nam
 
 async def test_watches_that_are_opened_again_go_on(definitions, apply, namespace):
     async with watching(definitions.kubeconfig) as (picture, watches):
-        assert await eventually(picture.is_settled)
+        assert await eventually(picture.names)
         watches.restart()
         await asyncio.to_thread(apply, *checkout(namespace))
 
@@ -83,11 +82,12 @@ async def test_a_resync_finds_the_picture_right_and_corrects_a_wrong_one(definit
     deaf = []
     async with watching(definitions.kubeconfig) as (picture, _):
         await asyncio.to_thread(apply, *checkout(namespace))
-        assert await eventually(lambda: (namespace, "checkout") in {one.key for one in picture.forecasts()})
-        assert await eventually(picture.is_settled)
-        picture.observe("ADDED", forecast_body("ghost"))
+        resync = Resync(cluster, picture, on_deaf=lambda: deaf.append(1))
+        await resync.complete()
+        assert (namespace, "checkout") in {one.key for one in picture.forecasts()}
 
-        await Resync(cluster, picture, on_deaf=lambda: deaf.append(1)).once()
+        picture.observe("ADDED", forecast_body("ghost"))
+        await resync.once()
 
     assert ("shop", "ghost") not in {one.key for one in picture.forecasts()}
     assert deaf == []

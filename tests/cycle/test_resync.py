@@ -1,3 +1,5 @@
+import asyncio
+
 from builders.operating import forecast_body, forecaster_body, namespace_body
 from builders.telemetry import service_body, workload_body
 from tidecast_operator.picture import Picture
@@ -85,3 +87,20 @@ async def test_what_comes_into_being_while_lists_are_read_is_kept():
     await resyncing.once()
 
     assert len(picture.workloads().workloads) == 2
+
+
+async def test_the_picture_is_complete_when_everything_that_was_there_is_known():
+    resyncing, picture, _ = resync(FakeLists(*EVERYTHING), known=EVERYTHING[:-1])
+    waiting = asyncio.create_task(resyncing.complete())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+
+    picture.observe(None, EVERYTHING[-1])
+
+    await asyncio.wait_for(waiting, timeout=5)
+
+
+async def test_a_cluster_with_nothing_in_it_is_complete_at_once():
+    resyncing, _, _ = resync(FakeLists(), known=())
+
+    await asyncio.wait_for(resyncing.complete(), timeout=5)

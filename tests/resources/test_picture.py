@@ -22,18 +22,6 @@ def test_what_is_deleted_is_gone():
     assert picture.forecasts() == ()
 
 
-def test_the_picture_is_settled_when_the_listings_have_been_quiet():
-    now = [0.0]
-    picture = Picture(clock=lambda: now[0])
-    assert not picture.is_settled()
-
-    picture.observe(None, namespace_body())
-    assert not picture.is_settled()
-
-    now[0] = 2.0
-    assert picture.is_settled()
-
-
 def test_a_new_spec_of_a_forecaster_is_told_and_a_new_status_is_not():
     told = []
     picture = Picture()
