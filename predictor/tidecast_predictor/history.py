@@ -23,6 +23,8 @@ from tidecast_predictor.day import Day, DayDamaged
 
 logger = logging.getLogger(__name__)
 
+_READ_STEPS = 360
+
 
 class History:
     """
@@ -103,9 +105,14 @@ class History:
                 return None
             known = tuple(dict.fromkeys(service for day in days for service in day.columns))
             chosen = known if services is None else tuple(services)
-            times = np.arange(first, last + 1, step, dtype=np.int64)
             calls, rates = days[-1].graph_of(chosen)
-            return Snapshot(last, step, chosen, self.values_at(chosen, times), calls, rates)
+        times = np.arange(first, last + 1, step, dtype=np.int64)
+        values = np.empty((len(times), len(chosen), len(FEATURES)), dtype=np.float32)
+        # Weeks of many services take seconds to read; forecasts get their turn in between.
+        for begin in range(0, len(times), _READ_STEPS):
+            part = slice(begin, begin + _READ_STEPS)
+            values[part] = self.values_at(chosen, times[part])
+        return Snapshot(last, step, chosen, values, calls, rates)
 
     def values_at(self, services: Sequence[ServiceId], times: NDArray[np.int64]) -> NDArray[np.float32]:
         """Measurements of *services* at *times*, float32 of shape (len(times), N, F); NaN where none is held."""
