@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.doors import Collects, Predicts
@@ -88,7 +89,8 @@ class Cycle:
         self._observer = Observer()
         self._filler = HistoryFiller()
         self._history_collector: Collects | None = None
-        self._owes_training = True
+        self._owes_training = False
+        self._trained_for: tuple[int, int] | None = None
         self._schedule_checked = int(clock())
         self._wake = asyncio.Event()
 
@@ -198,14 +200,14 @@ class Cycle:
         return HistoryFacts(progress, self._filler.message)
 
     async def _train_if_due(self, status: PredictorStatus, predictor: Predicts, settings: Settings) -> None:
-        """Asks for a training on schedule, and whenever a longer history has been filled."""
-        now = int(self._clock())
-        self._owes_training |= settings.training.schedule.is_due_between(self._schedule_checked, now)
-        self._schedule_checked = now
-        if self._filler.is_running:
-            self._owes_training = True
-            return
-        if not self._owes_training or status.training.state is TrainingState.RUNNING:
+        """Asks for the first training, for one on schedule, and when there is more or something else to learn."""
+        now, made_for = int(self._clock()), (settings.window_steps, settings.horizon_steps)
+        never = status.training.finished_time is None and status.model.kind is not ModelKind.GCN_GRU
+        is_due = settings.training.schedule.is_due_between(self._schedule_checked, now)
+        is_other = self._trained_for not in (None, made_for)
+        self._owes_training |= never or is_due or is_other or self._filler.is_running
+        self._schedule_checked, self._trained_for = now, made_for
+        if not self._owes_training or self._filler.is_running or status.training.state is TrainingState.RUNNING:
             return
         self._owes_training = not await predictor.train(
             window_steps=settings.window_steps,

@@ -1,5 +1,6 @@
-from builders.operating import STEP, operator
+from builders.operating import STEP, forecaster_body, operator
 from builders.snapshots import MIDDAY
+from tidecast_contract.forecast import ModelKind
 from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
 from tidecast_operator.errors import PrometheusUnavailable
 from tidecast_operator.history_filling import Asked, Wanted, next_chunk
@@ -125,6 +126,35 @@ async def test_a_training_is_asked_for_once_all_history_is_there():
     await shop.run(cycles=4)
 
     assert shop.predictor.trained == [{"window_steps": 3, "horizon_steps": 4, "minimum_history_seconds": 600}]
+
+
+async def test_an_operator_that_starts_again_asks_for_no_training_of_what_is_trained():
+    shop = operator()
+    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
+
+    await shop.run(cycles=4)
+
+    assert shop.predictor.trained == []
+
+
+async def test_a_predictor_without_a_model_is_asked_to_train():
+    shop = operator()
+    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
+    shop.predictor.kind = ModelKind.LAST_VALUE
+
+    await shop.run()
+
+    assert len(shop.predictor.trained) == 1
+
+
+async def test_another_horizon_is_learned():
+    shop = operator()
+    await shop.run(cycles=4)
+    shop.cluster.put(forecaster_body(generation=2, horizonSteps=7), "MODIFIED")
+
+    await shop.run(cycles=3)
+
+    assert [settings["horizon_steps"] for settings in shop.predictor.trained] == [4, 7]
 
 
 async def test_a_training_that_runs_is_left_alone():
