@@ -125,17 +125,17 @@ def forecasts(shop_world: World, recording: Snapshot) -> list[Forecast]:
 
 
 @pytest.mark.parametrize("minutes", [15, 30])
-def test_the_median_of_most_services_beats_last_value(
+def test_the_median_of_every_service_beats_last_value(
     minutes: int, forecasts: list[Forecast], recording: Snapshot, record_property: Callable[[str, object], None]
 ) -> None:
     scored = errors(forecasts, recording, feature=REQUESTS, offset_steps=minutes)
 
-    better = scored.median < scored.last_value
     known = np.isfinite(scored.median)
     record_property("skill against last value", float(np.nanmedian(1 - scored.median / scored.last_value)))
     record_property("skill against seasonal naive", float(np.nanmedian(1 - scored.median / scored.seasonal_naive)))
+    ratios = dict(zip(map(str, forecasts[0].services), scored.median / scored.last_value, strict=True))
     assert known.sum() >= len(WORKLOADS)
-    assert better[known].all(), dict(zip(forecasts[0].services, scored.median / scored.last_value, strict=True))
+    assert {name: round(ratio, 3) for name, ratio in ratios.items() if ratio >= 1} == {}
 
 
 def test_four_of_five_values_come_true_within_the_band(forecasts: list[Forecast], recording: Snapshot) -> None:
