@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from builders.documents import ROOT, blocks, commands, documents
+from builders.documents import ROOT, blocks, commands, documents, rows
 from builders.operating import forecaster_spec
 from builders.schemas import schemas, violations
 from tidecast_operator import cli as operator_cli
@@ -73,19 +73,34 @@ def test_a_command_in_a_document_is_understood(program, arguments):
     assert PARSERS[program]().parse_args(arguments)
 
 
-@pytest.mark.parametrize("program", ["tidecast-operator", "tidecast-predictor"])
-def test_every_flag_of_a_program_is_explained(program, capsys):
-    page = (ROOT / "docs" / "running.md").read_text()
-    (command,) = {"tidecast-operator": ["run"], "tidecast-predictor": ["serve"]}[program]
+def flags_told(program):
+    """The flags in the section of a program, with what stands as their default."""
+    sections = (ROOT / "docs" / "running.md").read_text().split("\n## ")
+    (section,) = [one for one in sections if one.splitlines()[0].endswith(f"Start the {program.split('-')[1]}")]
+    return {cells[0]: cells[1] for cells in rows(section, columns=3)}
+
+
+@pytest.mark.parametrize(("program", "command"), [("tidecast-operator", "run"), ("tidecast-predictor", "serve")])
+def test_every_flag_of_a_program_is_explained_and_no_other(program, command, capsys):
     for arguments in (["--help"], [command, "--help"]):
         with pytest.raises(SystemExit):
             PARSERS[program]().parse_args(arguments)
-    flags = {word.strip("[],") for word in capsys.readouterr().out.split() if word.startswith(("--", "[--"))} - {
-        "--help"
+    flags = {word.strip("[],") for word in capsys.readouterr().out.split() if word.startswith(("--", "[--"))}
+
+    assert set(flags_told(program)) == flags - {"--help"}
+
+
+@pytest.mark.parametrize(("program", "command"), [("tidecast-operator", "run"), ("tidecast-predictor", "serve")])
+def test_the_defaults_of_flags_are_those_of_the_program(program, command):
+    defaults = vars(PARSERS[program]().parse_args([command]))
+    fixed = {
+        f"--{name.replace('_', '-')}": str(value)
+        for name, value in defaults.items()
+        if isinstance(value, str | int) and name not in ("identity", "namespace")  # those depend on the machine
     }
 
-    assert len(flags) > 4
-    assert not {flag for flag in flags if f"| `{flag}` |" not in page}
+    assert fixed
+    assert fixed == {flag: flags_told(program)[flag] for flag in fixed}
 
 
 def test_the_readmes_commands_can_be_made():
