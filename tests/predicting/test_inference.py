@@ -38,6 +38,11 @@ def test_the_first_step_is_forecast_by_last_value_without_a_band():
     assert np.isnan(forecast.values[:, 0, :, [0, 2]]).all()
 
 
+def test_a_few_errors_make_no_band():
+    forecast = forecaster().forecast(window(random_walk(48), 6), 4)
+    assert np.isnan(forecast.values[:, 0, :, [0, 2]]).all()
+
+
 def test_last_value_has_a_band_as_wide_as_it_was_off_before():
     forecast = forecaster(random_walk(48)).forecast(window(random_walk(48)), 4)
     low, middle, high = np.moveaxis(forecast.values[:, 0], -1, 0)

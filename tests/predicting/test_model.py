@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
+from tidecast_predictor.batch import assemble
+from tidecast_predictor.model import DirectedConvolution
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.windows import Past
 
@@ -28,6 +31,14 @@ def answer(snapshot, lookup=nothing_before, model=None):
 
 def window(**changes):
     return replace(part(seasonal(1), 0, 8), **(CHAIN | changes))
+
+
+def test_quantiles_do_not_cross_before_they_are_calibrated():
+    model, past = untrained().model, Past(window(), nothing_before)
+    batch = assemble(past.material(past.reference(4), model.architecture), model.architecture)
+    with torch.no_grad():
+        model.correction.weight.mul_(100)
+        assert (model(batch).diff(dim=-1) >= 0).all()
 
 
 def test_quantiles_do_not_cross():
@@ -74,6 +85,19 @@ def test_the_share_of_a_caller_counts_and_not_its_scale():
         answer(window(**two, rates=np.array(rates, np.float32))) for rates in ((5, 5), (50, 50), (9, 1))
     )
     assert np.abs(even - tenfold).max() < np.abs(even - skewed).max()
+
+
+def test_callees_and_callers_have_weights_of_their_own():
+    convolution = DirectedConvolution(2, 3)
+    own, callees, callers = torch.randn(3, 4, 2)
+    assert not torch.allclose(convolution(own, callees, callers), convolution(own, callers, callees))
+
+
+def test_the_model_knows_which_steps_are_missing():
+    steady = recording(np.full((8, 1), 5.0))
+    values = steady.values.copy()
+    values[3] = np.nan
+    assert not np.array_equal(answer(steady), answer(replace(steady, values=values)))
 
 
 def test_a_silent_service_and_an_unseen_one_differ():

@@ -2,11 +2,14 @@
 Windows: cut for training as they are cut for serving, and blind to what comes after.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from builders.recordings import HALF_HOUR, part, seasonal, untrained
+from tidecast_predictor.baselines import SeasonalNaive
 from tidecast_predictor.batch import assemble
 from tidecast_predictor.windows import Past, Recording, past_at, recorded
 
@@ -30,16 +33,29 @@ def test_training_and_serving_see_the_same(origin):
         assert torch.allclose(getattr(trained, name), getattr(served, name), atol=1e-5), name
 
 
-def test_nothing_after_the_origin_is_seen():
-    snapshot = seasonal(12)
-    changed = snapshot.values.copy()
-    changed[401:] = 1e6
-    trained, _ = both_ways(snapshot, 400)
-    blinded, _ = both_ways(part(snapshot, 0, 401), 400)
-    poisoned = Recording.of(snapshot)
-    poisoned.z_TNA[401:] = 99
-    assert torch.equal(trained.seasons_NBPFHW, blinded.seasons_NBPFHW)
-    assert torch.equal(trained.steps_NBTC, blinded.steps_NBTC)
+@pytest.mark.parametrize("horizon", [4, 60])
+def test_nothing_after_the_origin_is_seen(horizon):
+    architecture = replace(ARCHITECTURE, horizon_steps=horizon)  # 60 half hours reach beyond a season
+    recording = Recording.of(seasonal(12))
+    reference = recording.reference(400, horizon)
+
+    def batch():
+        material = recording.material(
+            torch.tensor([393]), torch.tensor([[7]]), reference=reference, steps=8, architecture=architecture
+        )
+        return assemble(material, architecture)
+
+    before = batch()
+    recording.z_TNA[401:] = 99
+    assert torch.equal(before.seasons_NBPFHW, batch().seasons_NBPFHW)
+    assert torch.equal(before.steps_NBTC, batch().steps_NBTC)
+
+
+def test_a_season_shorter_than_the_horizon_is_repeated():
+    past = past_at(seasonal(3), 100, 8)
+    forecast = SeasonalNaive().forecast(past, 60)
+    assert np.isfinite(forecast[:, 0]).all()
+    assert np.array_equal(forecast[:, 0, 48:], forecast[:, 0, :12])
 
 
 def test_the_season_is_the_course_of_yesterday():
