@@ -93,11 +93,13 @@ def test_callees_and_callers_have_weights_of_their_own():
     assert not torch.allclose(convolution(own, callees, callers), convolution(own, callers, callees))
 
 
-def test_the_model_knows_which_steps_are_missing():
-    steady = recording(np.full((8, 1), 5.0))
-    values = steady.values.copy()
-    values[3] = np.nan
-    assert not np.array_equal(answer(steady), answer(replace(steady, values=values)))
+def test_the_model_is_told_what_was_measured():
+    values = window().values.copy()
+    values[3, 1, 0] = np.nan
+    past, architecture = Past(window(values=values), nothing_before), untrained().model.architecture
+    batch = assemble(past.material(past.reference(4), architecture), architecture)
+    measured = batch.steps_NBTC[:, 0, :, -values.shape[-1] :].transpose(0, 1)
+    assert torch.equal(measured.bool(), torch.isfinite(torch.from_numpy(values)))
 
 
 def test_a_silent_service_and_an_unseen_one_differ():
