@@ -23,8 +23,8 @@ SCRAPE_SECONDS = 30
 HISTORY_SECONDS = 14 * DAY_SECONDS
 # The recording reaches ahead of now, so that a forecast can be compared at once with what will have come true.
 AHEAD_SECONDS = 2 * 3600
-# A demo is watched: it trains for less than the predictor's two minutes.
-PREDICTOR_ARGUMENTS = ("--training-seconds=75",)
+# A demo is watched: the training ends before the cycle that comes a minute after the one that asked for it.
+PREDICTOR_ARGUMENTS = ("--training-seconds=52",)
 
 
 @dataclass(frozen=True, slots=True)
