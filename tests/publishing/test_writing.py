@@ -2,13 +2,18 @@ import threading
 
 import pytest
 
-from builders.operating import forecast_body, operator
+from builders.operating import forecast_body, namespace_body, operator
+from builders.snapshots import MIDDAY, forecast, snapshot
+from builders.telemetry import cluster, workload_body
 from tidecast_operator.cluster import Outcome, WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
-from tidecast_operator.publishing.writer import Writer, needed
-from tidecast_operator.resources import Condition, ForecastResource, settled
+from tidecast_operator.publishing import preparing
+from tidecast_operator.publishing.preparing import prepare
+from tidecast_operator.publishing.writer import StatusWrite, Writer, needed
+from tidecast_operator.resources import Condition, ForecastResource, settled, to_time
+from tidecast_operator.settings import METRICS
 
-PATCHES = [(ForecastResource.parse(forecast_body(f"spf-{number}")), {}) for number in range(20)]
+WRITES = [StatusWrite(ForecastResource.parse(forecast_body(f"spf-{number}")), {}) for number in range(20)]
 STATUS = {"issuedTime": "2026-11-22T10:00:00Z", "expireTime": "2026-11-22T10:10:00Z", "forecasts": [], "current": {}}
 READY = (Condition("Ready", "True", "ForecastIssued", "fine"),)
 
@@ -46,13 +51,13 @@ def published(status, conditions=READY, **changes):
 def test_a_server_that_asks_to_wait_is_asked_again():
     cluster = Answering(ApiServerUnavailable("429"), ApiServerUnavailable("429"))
 
-    assert writer(cluster).statuses(PATCHES[:1]).done == 1
+    assert writer(cluster).statuses(WRITES[:1], budget_seconds=10).done == 1
 
 
 def test_a_server_that_stays_away_is_left_alone():
     cluster = Answering(*[ApiServerUnavailable("refused")] * 3)
 
-    written = writer(cluster).statuses(PATCHES)
+    written = writer(cluster).statuses(WRITES, budget_seconds=10)
 
     assert cluster.calls == 3
     assert (written.done, written.skipped) == (0, 20)
@@ -62,12 +67,12 @@ def test_a_server_that_stays_away_is_left_alone():
 def test_a_missing_permission_is_not_tried_twenty_times():
     cluster = Answering(Misconfigured("permissions", "403", "grant them"))
 
-    assert writer(cluster).statuses(PATCHES).skipped == 20
+    assert writer(cluster).statuses(WRITES, budget_seconds=10).skipped == 20
     assert cluster.calls == 1
 
 
 def test_one_refused_write_does_not_stop_the_others():
-    written = writer(Answering(WriteRefused("422"), Outcome.GONE)).statuses(PATCHES)
+    written = writer(Answering(WriteRefused("422"), Outcome.GONE)).statuses(WRITES, budget_seconds=10)
 
     assert (written.refused, written.gone, written.done) == (1, 1, 18)
     assert written.problem is None
@@ -76,8 +81,41 @@ def test_one_refused_write_does_not_stop_the_others():
 def test_without_the_lease_nothing_is_written():
     cluster = Answering()
 
-    assert writer(cluster, may_write=lambda: False).statuses(PATCHES).skipped == 20
+    assert writer(cluster, may_write=lambda: False).statuses(WRITES, budget_seconds=10).skipped == 20
     assert cluster.calls == 0
+
+
+def test_what_there_is_no_time_for_is_put_off():
+    seconds = iter(range(100))
+    cluster = Answering()
+    slow = Writer(cluster, may_write=lambda: True, threads=1, clock=lambda: next(seconds))
+
+    written = slow.statuses(WRITES, budget_seconds=5)
+
+    assert (cluster.calls, written.done, written.deferred) == (4, 4, 16)
+
+
+def test_events_of_what_was_not_written_are_kept_back():
+    event = {"reason": "ForecastIssued"}
+    writes = [StatusWrite(write.resource, {}, (event,)) for write in WRITES[:3]]
+
+    written = writer(Answering(Outcome.GONE, WriteRefused("422"))).statuses(writes, budget_seconds=10)
+
+    assert written.events == [event]
+
+
+def test_changes_of_state_come_first_and_then_the_oldest_forecasts():
+    shop = cluster(namespace_body(), workload_body("checkout"), workload_body("frontend"))
+    bodies = [forecast_body(name, targetRef={"kind": "Deployment", "name": name}) for name in ("checkout", "frontend")]
+    for body, age in zip(bodies, (60, 120), strict=True):
+        body["status"] = {"issuedTime": to_time(MIDDAY - age), "expireTime": to_time(MIDDAY + 600)}
+    bodies.append(forecast_body("gone", targetRef={"kind": "Deployment", "name": "gone"}))
+    resources = [ForecastResource.parse(body) for body in bodies]
+    outcome = preparing.Outcome(now=MIDDAY, step_seconds=60, metrics=METRICS, window=snapshot(), forecast=forecast())
+
+    names = [write.resource.name for write in prepare(outcome, resources, shop).writes]
+
+    assert names == ["gone", "frontend", "checkout"]
 
 
 def test_the_same_status_needs_no_write():

@@ -18,11 +18,8 @@ from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.ownership import speakers
 from tidecast_operator.publishing import conditions, events
 from tidecast_operator.publishing.status import Statuses
-from tidecast_operator.publishing.writer import needed
+from tidecast_operator.publishing.writer import StatusWrite, needed
 from tidecast_operator.resources import ForecastResource, from_time, settled
-
-MAX_EVENTS = 100
-"""In one cycle; what all resources have in common is an event of the Forecaster."""
 
 _RECENT_STEPS = 5
 _RENEWAL_STEPS = (2, 6)  # spread, so that not all resources are written in one cycle
@@ -56,20 +53,18 @@ class Prepared:
     What has to be written.
 
     Attributes:
-        patches: For each resource that needs one, its status patch.
-        events: The first `MAX_EVENTS`.
+        writes: One for each resource that needs it: changes of state first, then the oldest forecasts.
         fresh: How many resources have a forecast that has not expired.
     """
 
-    patches: tuple[tuple[ForecastResource, Mapping[str, Any]], ...]
-    events: tuple[Mapping[str, Any], ...]
+    writes: tuple[StatusWrite, ...]
     fresh: int
 
 
 def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> Prepared:
     """What has to be written so that *resources* say what *outcome* has found out."""
     view = _View(outcome, resources, workloads)
-    patches, posted, fresh = [], [], 0
+    writes, fresh = [], 0
     for resource in resources:
         status = view.status(resource)
         facts = view.facts(resource, status)
@@ -82,10 +77,14 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
         fresh += facts.expire_time is not None and facts.expire_time > outcome.now
         patch = needed(resource, status, found, renew_before=view.renew_before(resource))
         if patch is not None:
-            patches.append((resource, patch))
             kind = "" if status is None else status["model"]["kind"]
-            posted += events.of_forecast(resource, found, model_kind=kind, now=outcome.now)
-    return Prepared(tuple(patches), tuple(posted[:MAX_EVENTS]), fresh)
+            news = events.of_forecast(resource, found, model_kind=kind, now=outcome.now)
+            writes.append(StatusWrite(resource, patch, tuple(news)))
+    return Prepared(tuple(sorted(writes, key=_urgency)), fresh)
+
+
+def _urgency(write: StatusWrite) -> tuple[bool, int]:
+    return "issuedTime" in write.patch, write.resource.published.issued_time or 0
 
 
 class _View:

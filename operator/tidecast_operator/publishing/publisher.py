@@ -23,6 +23,10 @@ from tidecast_operator.resources import (
 )
 
 _log = logging.getLogger(__name__)
+_MAX_EVENTS = 100  # in one cycle; what all resources have in common is an event of the Forecaster
+_CREATING_SHARE = 0.25  # of a step
+_WRITING_SHARE = 0.75  # of a step, in which a cycle should be over
+_LEAST_BUDGET_SECONDS = 2.0
 _PROBLEM_LENGTH = 240  # it stands in several conditions of each resource
 
 
@@ -48,9 +52,10 @@ class Publisher:
         window = found.observed.window
         receivers = {window.services[row] for row in window.calls[1].tolist()}
         todo = plan(resources, receivers, workloads, namespaces=found.in_use.settings.namespaces)
-        made, deleted = self._writer.create(todo.create), self._writer.delete(todo.delete)
+        made = self._writer.create(todo.create, budget_seconds=_CREATING_SHARE * found.step_seconds)
+        deleted = self._writer.delete(todo.delete)
         if made.done or deleted.done:
-            _log.info("resources: created %d, deleted %d", made.done, deleted.done)
+            _log.info("resources: created %d, %d to come, deleted %d", made.done, made.deferred, deleted.done)
 
     def publish(self, found: Round, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> str:
         """Writes what changed; says in a word how the cycle ended."""
@@ -64,8 +69,9 @@ class Publisher:
         )
         prepared = preparing.prepare(outcome, resources, workloads)
         with found.stage("write"):
-            written = self._writer.statuses(prepared.patches)
-            self._writer.events(prepared.events)
+            budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
+            written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
+            self._writer.events(written.events[:_MAX_EVENTS])
             problem = self._write_forecasters(found, written) or written.problem
         word = found.outcome if problem is None else "ApiServerUnavailable"
         self._metrics.forecasts.set(prepared.fresh)
@@ -116,7 +122,7 @@ class Publisher:
         status["cycle"] = forecaster_status.cycle(
             forecaster_status.CycleFacts(
                 start_time=found.start_time,
-                duration_seconds=sum(found.stages.values()),
+                duration_seconds=found.seconds,
                 queries=0 if observed is None else observed.queries,
                 missing_ratio=math.nan if observed is None else observed.missing_ratio,
                 writes=written.done,
@@ -127,7 +133,7 @@ class Publisher:
     def _measure(self, found: Round, written: Written) -> None:
         for name, seconds in found.stages.items():
             self._metrics.stage_seconds.labels(name).observe(seconds)
-        for outcome in ("done", "gone", "refused", "skipped"):
+        for outcome in ("done", "gone", "refused", "skipped", "deferred"):
             self._metrics.writes.labels(outcome).inc(getattr(written, outcome))
         if found.observed is not None:
             window = found.observed.window
@@ -145,7 +151,7 @@ class Publisher:
             (0, 0) if observed is None else (len(observed.window.services), observed.window.calls.shape[1])
         )
         _log.info(
-            "cycle outcome=%s services=%d calls=%d queries=%d missing=%.3f resources=%d written=%d refused=%d skipped=%d %s%s",
+            "cycle outcome=%s services=%d calls=%d queries=%d missing=%.3f resources=%d written=%d refused=%d skipped=%d deferred=%d %s%s",
             word,
             services,
             calls,
@@ -155,6 +161,7 @@ class Publisher:
             written.done,
             written.refused,
             written.skipped,
+            written.deferred,
             " ".join(f"{name}={seconds:.2f}s" for name, seconds in found.stages.items()),
             f" problem={found.problem!r}" if found.problem else "",
         )

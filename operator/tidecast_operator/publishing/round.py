@@ -76,6 +76,11 @@ class Round:
         why = self.telemetry_problem or self.predictor_problem or "the predictor gave no forecast"
         return f"{why}; see the conditions of the Forecaster named default."
 
+    @property
+    def seconds(self) -> float:
+        """That all stages together took so far."""
+        return sum(self.stages.values())
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times what is done inside."""

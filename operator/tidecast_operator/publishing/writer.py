@@ -5,6 +5,7 @@ Knows neither the forecast nor telemetry; synchronous: call it in a thread.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,22 @@ class Writes(Protocol):
         """Creates an Event."""
 
 
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """
+    One status to write.
+
+    Attributes:
+        resource: Whose.
+        patch: What is merged in.
+        events: What to post once it is written.
+    """
+
+    resource: ForecastResource
+    patch: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
 @dataclass(slots=True)
 class Written:
     """
@@ -51,6 +68,8 @@ class Written:
         gone: How many found their object gone, or another in its place.
         refused: How many the API server refused for good.
         skipped: How many were not tried any more, because leadership or the API server was lost.
+        deferred: How many were not tried for want of time; they come first in the next cycle.
+        events: Of what was written.
         problem: Why some were skipped; None if none were.
     """
 
@@ -58,6 +77,8 @@ class Written:
     gone: int = 0
     refused: int = 0
     skipped: int = 0
+    deferred: int = 0
+    events: list[Mapping[str, Any]] = field(default_factory=list)
     problem: TidecastError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -76,6 +97,7 @@ class Writer:
         may_write: Asked before each single write.
         threads: How many writes take place at once.
         pause: Waits for some seconds; tests need not.
+        clock: Seconds since any time.
     """
 
     def __init__(
@@ -85,28 +107,32 @@ class Writer:
         may_write: Callable[[], bool],
         threads: int = 8,
         pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._may_write = may_write
         self._threads = threads
         self._pause = pause
+        self._clock = clock
 
-    def statuses(self, patches: Sequence[tuple[ForecastResource, Mapping[str, Any]]]) -> Written:
-        """Writes the statuses of ServicePerformanceForecasts."""
-        return self._run(
-            [
-                partial(self._cluster.patch_forecast_status, resource.namespace, resource.name, patch)
-                for resource, patch in patches
-            ]
-        )
+    def statuses(self, writes: Sequence[StatusWrite], *, budget_seconds: float) -> Written:
+        """
+        Writes the statuses of ServicePerformanceForecasts, in this order, as many as there is time for.
+
+        A large cluster whose API server is slow would otherwise hold up the next cycle.
+        """
+        written = Written()
+        todo = [partial(self._status, write, written) for write in writes]
+        return self._all(todo, written, deadline=self._clock() + budget_seconds)
 
     def forecaster(self, name: str, status: Mapping[str, Any]) -> Written:
         """Writes the status of a Forecaster."""
         return self._run([partial(self._cluster.patch_forecaster_status, name, status)])
 
-    def create(self, bodies: Sequence[Mapping[str, Any]]) -> Written:
-        """Creates ServicePerformanceForecasts; one that exists counts as gone."""
-        return self._run([partial(self._cluster.create_forecast, body) for body in bodies])
+    def create(self, bodies: Sequence[Mapping[str, Any]], *, budget_seconds: float) -> Written:
+        """Creates ServicePerformanceForecasts, as many as there is time for; one that exists counts as gone."""
+        todo = [partial(self._cluster.create_forecast, body) for body in bodies]
+        return self._all(todo, Written(), deadline=self._clock() + budget_seconds)
 
     def delete(self, resources: Sequence[ForecastResource]) -> Written:
         """Deletes ServicePerformanceForecasts."""
@@ -118,19 +144,31 @@ class Writer:
         """Posts Events."""
         return self._run([partial(self._cluster.create_event, body["metadata"]["namespace"], body) for body in bodies])
 
+    def _status(self, write: StatusWrite, written: Written) -> Outcome:
+        resource = write.resource
+        outcome = self._cluster.patch_forecast_status(resource.namespace, resource.name, write.patch)
+        if outcome is Outcome.DONE:
+            written.events += write.events
+        return outcome
+
     def _run(self, todo: Sequence[Callable[[], Outcome]]) -> Written:
-        written = Written()
+        return self._all(todo, Written(), deadline=math.inf)
+
+    def _all(self, todo: Sequence[Callable[[], Outcome]], written: Written, *, deadline: float) -> Written:
         if len(todo) == 1:
-            self._one(todo[0], written)
+            self._one(todo[0], written, deadline=deadline)
         elif todo:
             with ThreadPoolExecutor(min(self._threads, len(todo)), thread_name_prefix="write") as pool:
-                for _ in pool.map(lambda call: self._one(call, written), todo):
+                for _ in pool.map(lambda call: self._one(call, written, deadline=deadline), todo):
                     pass
         return written
 
-    def _one(self, call: Callable[[], Outcome], written: Written) -> None:
+    def _one(self, call: Callable[[], Outcome], written: Written, *, deadline: float) -> None:
         if written.problem is not None or not self._may_write():
             written.count("skipped")
+            return
+        if self._clock() >= deadline:
+            written.count("deferred")
             return
         try:
             outcome = self._patiently(call)
