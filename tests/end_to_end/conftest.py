@@ -48,7 +48,7 @@ def recorded_shop(tmp_path_factory: pytest.TempPathFactory, simulation: Simulati
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shop_world(
     tmp_path_factory: pytest.TempPathFactory,
     control_plane: ControlPlane,
@@ -68,6 +68,7 @@ def shop_world(
         world.wait_for(lambda: speaks(world, "GCN-GRU"), timeout_seconds=480)
         yield world
     delete(objects, api_client)
+    control_plane.kubectl("wait", "--for=delete", "namespace/shop", "--timeout=90s", timeout_seconds=100)
 
 
 def speaks(world: World, kind: str) -> bool:
@@ -94,7 +95,7 @@ def gateway(live_prometheus: PrometheusServer) -> Iterator[Gateway]:
         yield passing
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def live_world(
     tmp_path_factory: pytest.TempPathFactory,
     control_plane: ControlPlane,
@@ -117,3 +118,4 @@ def live_world(
         world.wait_for(lambda: speaks(world, "LastValue"), timeout_seconds=240)
         yield world
     delete(objects, api_client)
+    control_plane.kubectl("wait", "--for=delete", "namespace/shop", "--timeout=90s", timeout_seconds=100)
