@@ -3,6 +3,7 @@ The connections that a Forecaster's settings ask for, kept as long as the settin
 """
 
 import asyncio
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ class Doors:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._directory = Path(tempfile.mkdtemp(prefix="tidecast-"))
+        self._directory = tempfile.TemporaryDirectory(prefix="tidecast-")
         self._prometheus: Prometheus | None = None
         self._collectors: tuple[Collects, Collects] | None = None
         self._made_for: tuple[Connection, tuple[str, ...]] | None = None
@@ -100,12 +101,15 @@ class Doors:
             self._prometheus.close()
         if self._predictor is not None:
             await self._predictor[1].close()
+        self._directory.cleanup()
 
     def _connection(self, settings: PrometheusSettings) -> Connection:
         token, basic = ("", None) if settings.secret is None else self._credentials(settings.secret)
         ca_file = None
         if settings.ca_bundle:
-            ca_file = self._directory / "prometheus-ca.pem"
+            # Another bundle is another file, and so another connection.
+            digest = hashlib.sha256(settings.ca_bundle.encode()).hexdigest()
+            ca_file = Path(self._directory.name) / f"{digest}.pem"
             ca_file.write_text(settings.ca_bundle)
         return Connection(
             url=settings.url,
