@@ -1,72 +1,107 @@
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+import base64
 
 import pytest
 
+from builders.operating import forecaster_spec
 from tidecast_operator.doors import Doors
-from tidecast_operator.errors import Misconfigured
-from tidecast_operator.settings import PredictorSettings, PrometheusSettings, SecretReference, Settings
+from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.settings import parse
 
-URL = "http://prometheus.invalid:9090"
-TOKEN = SecretReference("monitoring", "prometheus-token")
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-@dataclass
 class FakeSecrets:
     """Secrets by namespace and name."""
 
-    held: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    def __init__(self, values):
+        self.values = values
+        self.error = None
 
-    def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        return self.held.get((namespace, name))
+    def read_secret(self, namespace, name):
+        if self.error:
+            raise self.error
+        return self.values if (namespace, name) == ("monitoring", "credentials") else None
 
 
-def settings(**prometheus: object) -> Settings:
-    """Settings with changes to how Prometheus is reached."""
-    return Settings(replace(PrometheusSettings(URL), **prometheus), PredictorSettings("127.0.0.1:1"))
+def settings(url="http://prometheus:9090", **prometheus):
+    return parse(forecaster_spec(prometheus={"url": url, **prometheus}))
+
+
+def with_secret(kind="BearerToken", name="credentials", **reference):
+    return settings(authSecretRef={"namespace": "monitoring", "name": name, "type": kind, **reference})
 
 
 @pytest.fixture
-def secrets() -> FakeSecrets:
-    return FakeSecrets()
+async def doors():
+    made = Doors(FakeSecrets({"token": " abc\n", "username": "me", "password": "pass"}))
+    yield made
+    await made.close()
 
 
-@pytest.fixture
-async def doors(secrets: FakeSecrets) -> AsyncIterator[Doors]:
-    opened = Doors(secrets)
-    yield opened
-    await opened.close()
+async def connection(doors, chosen):
+    await doors.collectors(chosen)
+    return doors._made_for[0]
 
 
-async def test_the_same_settings_keep_the_same_connections(doors):
-    assert await doors.collectors(settings()) is await doors.collectors(settings())
+async def test_the_same_settings_keep_their_connection(doors):
+    first = await doors.collectors(settings())
+
+    assert await doors.collectors(settings()) is first
+    assert await doors.collectors(settings(url="http://other:9090")) is not first
 
 
-async def test_a_token_that_was_rotated_opens_new_connections(doors, secrets):
-    secrets.held["monitoring", "prometheus-token"] = {"token": "old"}
-    before = await doors.collectors(settings(secret=TOKEN))
+async def test_the_history_has_a_collector_of_its_own(doors):
+    cycle, history = await doors.collectors(settings())
 
-    secrets.held["monitoring", "prometheus-token"] = {"token": "new"}
-
-    assert await doors.collectors(settings(secret=TOKEN)) is not before
+    assert cycle is not history
 
 
-async def test_another_ca_bundle_opens_new_connections(doors):
-    before = await doors.collectors(settings(ca_bundle="one"))
-
-    assert await doors.collectors(settings(ca_bundle="another")) is not before
+async def test_a_bearer_token_is_read_from_its_secret(doors):
+    assert (await connection(doors, with_secret())).bearer_token == "abc"  # noqa: S105 - no secret
 
 
-async def test_a_secret_that_is_not_there_is_named(doors):
-    with pytest.raises(Misconfigured, match=r"authSecretRef.*no Secret monitoring/prometheus-token"):
-        await doors.collectors(settings(secret=TOKEN))
+async def test_user_and_password_are_read_from_their_secret(doors):
+    assert (await connection(doors, with_secret("Basic"))).basic == ("me", "pass")
+
+
+async def test_a_token_that_is_rotated_is_taken_up(doors):
+    first = await doors.collectors(with_secret())
+    doors._secrets.values = {"token": "new"}
+
+    assert await doors.collectors(with_secret()) is not first
+    assert doors._made_for[0].bearer_token == "new"  # noqa: S105 - no secret
 
 
 @pytest.mark.parametrize(
-    ("kind", "missing"), [("BearerToken", "token"), pytest.param("Basic", "username, password", id="Basic")]
+    ("reference", "problem"),
+    [
+        ({"name": "unknown"}, "there is no Secret monitoring/unknown"),
+        ({"key": "unknown"}, "no value for unknown"),
+    ],
 )
-async def test_a_secret_without_its_keys_names_them(doors, secrets, kind, missing):
-    secrets.held["monitoring", "prometheus-token"] = {"something": "else"}
+async def test_a_secret_or_key_that_is_missing_is_named(doors, reference, problem):
+    with pytest.raises(Misconfigured, match=problem):
+        await doors.collectors(with_secret(**reference))
 
-    with pytest.raises(Misconfigured, match=f"no value for {missing}"):
-        await doors.collectors(settings(secret=replace(TOKEN, type=kind)))
+
+async def test_an_api_server_that_is_away_is_no_misconfiguration(doors):
+    doors._secrets.error = ApiServerUnavailable("away")
+
+    with pytest.raises(ApiServerUnavailable):
+        await doors.collectors(with_secret())
+
+
+async def test_certificates_are_handed_over_in_a_file_that_changes_with_them(doors):
+    chosen = [settings(caBundle=base64.b64encode(pem.encode()).decode()) for pem in (PEM, PEM + PEM)]
+    first, second = [doors._connection(one.prometheus) for one in chosen]
+
+    assert (first.ca_file.read_text(), second.ca_file.read_text()) == (PEM, PEM + PEM)
+    assert first != second
+
+
+async def test_another_address_of_the_predictor_is_another_client(doors):
+    first = await doors.predictor(settings())
+
+    assert await doors.predictor(settings()) is first
+    other = parse(forecaster_spec(predictor={"address": "other:8500"}))
+    assert await doors.predictor(other) is not first
