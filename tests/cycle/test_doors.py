@@ -84,6 +84,13 @@ async def test_a_secret_or_key_that_is_missing_is_named(doors, reference, proble
         await doors.collectors(with_secret(**reference))
 
 
+async def test_a_secret_without_user_and_password_lacks_both(doors):
+    doors._secrets.values = {"token": "abc"}
+
+    with pytest.raises(Misconfigured, match="no value for username, password"):
+        await doors.collectors(with_secret("Basic"))
+
+
 async def test_an_api_server_that_is_away_is_no_misconfiguration(doors):
     doors._secrets.error = ApiServerUnavailable("away")
 
