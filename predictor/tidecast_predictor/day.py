@@ -6,6 +6,8 @@ Everything else is JSON or npz, written beside and renamed into place.
 """
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,7 +81,7 @@ class Day:
                 raise DayDamaged(f"its format is {found}, not {FORMAT}")
             flat = np.memmap(directory / _VALUES, dtype=np.float32, mode="r+")
             values = flat.reshape(rows, -1, len(FEATURES))
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise DayDamaged(str(error)) from error
         if len(services) > values.shape[1] or (calls.size and calls.max() >= len(services)):
             raise DayDamaged(f"{len(services)} services do not fit values of shape {values.shape}")
@@ -166,7 +168,11 @@ def _allocate(
     """Values with room for some more than *services*: *older* ones first, else NaN. In *directory* they replace it."""
     shape = (rows, services + services // 8 + 8, len(FEATURES))
     beside = None if directory is None else directory / f"{_VALUES}.new"
-    values = np.empty(shape, np.float32) if beside is None else np.memmap(beside, np.float32, mode="w+", shape=shape)
+    if beside is None:
+        values = np.empty(shape, np.float32)
+    else:
+        _reserve(beside, 4 * math.prod(shape))
+        values = np.memmap(beside, np.float32, mode="r+", shape=shape)
     held = 0 if older is None else older.shape[1]
     values[:, held:] = np.nan
     if older is not None:
@@ -174,3 +180,9 @@ def _allocate(
     if beside is not None and directory is not None:
         beside.replace(directory / _VALUES)  # the map follows its file
     return values
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make *path* a file of *size* bytes that the disk has room for: a map that runs out of disk ends the process."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)

@@ -2,6 +2,8 @@
 The history that the predictor keeps: what it holds, forgets, and finds again after a restart.
 """
 
+import errno
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,24 @@ def test_a_damaged_day_is_left_out(tmp_path, caplog):
     min(tmp_path.iterdir()).joinpath("state.npz").write_bytes(b"no zip")
     assert History(tmp_path, limit_seconds=DAY).status().start_time == MIDDAY - 120
     assert "is left out" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["state.npz", "services.json", "values.f32"])
+def test_a_day_emptied_by_a_power_failure_is_left_out(tmp_path, caplog, name):
+    History(tmp_path, limit_seconds=DAY).append(snapshot())
+    next(tmp_path.iterdir()).joinpath(name).write_bytes(b"")
+    assert History(tmp_path, limit_seconds=DAY).status() == HistoryStatus()
+    assert "is left out" in caplog.text
+
+
+def test_a_full_disk_is_an_error_and_what_is_held_stays(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    history = History(tmp_path, limit_seconds=DAY)
+    history.append(snapshot(values=filled(1)))
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        history.append(snapshot(end_time=MIDDAY + DAY))
+    assert history.status().end_time == MIDDAY
+    assert history.values_at([FRONTEND], np.array([MIDDAY]))[0, 0, 0] == 1
