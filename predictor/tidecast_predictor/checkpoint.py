@@ -121,7 +121,7 @@ def load(folder: Path) -> Checkpoint:
             raise CheckpointRefused(f"{folder.name} has {name} {found}; this predictor needs {expected}")
     try:
         return _build(facts, weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointRefused(f"{folder.name} does not fit together: {error}") from error
 
 
@@ -183,6 +183,10 @@ def _build(facts: Mapping[str, Any], weights: dict[str, torch.Tensor]) -> Checkp
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ValueError(f"{broken[0]} is not finite")
+    if model.architecture.quantiles != QUANTILES:
+        raise ValueError(f"its model's quantiles are {model.architecture.quantiles}, not {QUANTILES}")
+    if version_of(model, facts["trainedTime"]) != facts["version"]:
+        raise ValueError(f"its weights are not those of version {facts['version']}")
     scores = facts["scores"]
     naive_errors = {ModelKind(kind): error for kind, error in scores["naive_errors"].items()}
     pool = Pool(*(np.array(facts["pool"][name], dtype=np.float32) for name in ("spread", "change")))

@@ -54,6 +54,22 @@ def test_weights_of_another_shape_are_refused(tmp_path):
         checkpoints.load(edited(folder, architecture=wider))
 
 
+def test_weights_of_another_checkpoint_are_refused(tmp_path):
+    other = untrained()
+    folder, elsewhere = checkpoints.save(untrained(), tmp_path), tmp_path / "elsewhere"
+    other.model.gates_by_step.data[0] = 1
+    weights = checkpoints.save(other, elsewhere) / "model.safetensors"
+    (folder / "model.safetensors").write_bytes(weights.read_bytes())
+    with pytest.raises(CheckpointRefused, match="weights are not those of version"):
+        checkpoints.load(folder)
+
+
+def test_quantiles_by_another_name_are_refused(tmp_path):
+    folder = checkpoints.save(untrained(quantiles=(0.05, 0.5, 0.95)), tmp_path)
+    with pytest.raises(CheckpointRefused, match=r"quantiles are \(0.05, 0.5, 0.95\)"):
+        checkpoints.load(folder)
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     broken = untrained()
     broken.model.gates_by_step.data[0] = torch.nan
