@@ -31,6 +31,7 @@ ORIGIN = ORIGIN_PARTS * len(FEATURES)
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
 
+_HALVINGS = 100.0  # of a weight; with more of them float32 would forget what a long window knows from its beginning
 _LIMIT = 8.0  # usual changes; beyond, an outlier says no more than that it is one
 
 
@@ -143,7 +144,8 @@ def _levels(z_NBAT: Tensor, known_NBAT: Tensor, before_NBA: Tensor) -> list[Tens
     before_NBAT = before_NBA.masked_fill(known_NBAT.any(-1), torch.nan)[..., None].expand_as(z_NBAT)
     levels = []
     for half_life in HALF_LIVES:
-        kernel_TT = torch.where(age_TT >= 0, 0.5 ** (age_TT.clamp(min=0) / half_life), 0.0)
+        halvings_TT = (age_TT.clamp(min=0) / half_life).clamp(max=_HALVINGS)
+        kernel_TT = torch.where(age_TT >= 0, 0.5**halvings_TT, 0.0)
         weight_sum_NBAT = weight_NBAT @ kernel_TT.T
         level_NBAT = (filled_NBAT @ kernel_TT.T) / weight_sum_NBAT
         levels.append(torch.where(weight_sum_NBAT > 0, level_NBAT, before_NBAT))

@@ -45,11 +45,12 @@ def to_model(values: NDArray[np.float32]) -> NDArray[np.float32]:
     From units to the model's scale.
 
     Args:
-        values: float32 of shape (..., F), the first F of `FEATURES`; NaN stays NaN.
+        values: float32 of shape (..., F), the first F of `FEATURES`; NaN stays NaN, and what is infinite is missing too.
     """
     scaled = np.empty_like(values)
     for index, feature in enumerate(FEATURES[: values.shape[-1]]):
-        x = np.maximum(values[..., index], 0)
+        x = values[..., index]
+        x = np.maximum(np.where(np.isfinite(x), x, np.float32(np.nan)), 0)
         if feature is ERRORS:
             scaled[..., index] = np.arcsin(np.sqrt(np.minimum(x, 1)))
         else:

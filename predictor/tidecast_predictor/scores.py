@@ -66,12 +66,14 @@ class Scores:
 
     def describe(self) -> str:
         """The comparison in words."""
+        span = self.seconds / DAY_SECONDS
+        when = f"{span:.1f} days" if span >= 1 else f"{24 * span:.1f} hours"
+        if not self.naive_error > 0 or not np.isfinite(self.error):
+            return f"GCN-GRU cannot be compared with LastValue: nothing moved in the last {when} of history"
         parts = [
             f"{abs(1 - self.error / error):.0%} {'smaller' if self.error < error else 'larger'} than {kind}'s"
             for kind, error in self.naive_errors.items()
         ]
-        span = self.seconds / DAY_SECONDS
-        when = f"{span:.1f} days" if span >= 1 else f"{24 * span:.1f} hours"
         told = f"GCN-GRU's error is {' and '.join(parts)} on the last {when} of history, which it was not trained on"
         unsure = self.error < self.naive_error and not self.is_better
         return f"{told}, which may be chance" if unsure else told

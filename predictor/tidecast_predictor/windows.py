@@ -54,13 +54,14 @@ class Past:
         inside = (rows >= 0) & (rows < snapshot.steps) & (times % snapshot.step_seconds == 0)
         own = snapshot.values[rows[inside]]
         values[inside] = np.where(np.isfinite(own), own, values[inside])
+        values[np.isinf(values)] = np.nan
         return values
 
     def latest(self) -> NDArray[np.float32]:
         """The newest measurement of every feature in the window, or in the day before it; NaN if none, (N, F)."""
         latest = np.full(self.snapshot.values.shape[1:], np.nan, dtype=np.float32)
         for values in self.snapshot.values[::-1]:
-            missing = np.isnan(latest)
+            missing = ~np.isfinite(latest)
             if not missing.any():
                 return latest
             latest[missing] = values[missing]

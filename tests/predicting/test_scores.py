@@ -127,3 +127,15 @@ def test_no_target_of_training_is_a_target_of_validation():
     split = Split.of(1000, 30)
     assert split.training_steps < split.first_origin
     assert split.last_origin + 30 == 999
+
+
+@pytest.mark.parametrize("error", [0.0, float("nan")])
+def test_where_nothing_moves_there_is_nothing_to_compare(error):
+    scores = Scores(error or 0.1, {ModelKind.LAST_VALUE: error}, {}, {}, 0.8, 7200, 48, 0.0)
+    assert not scores.is_better
+    assert scores.describe().endswith("nothing moved in the last 2.0 hours of history")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_value_is_missing_on_the_models_scale(value):
+    assert np.isnan(to_model(np.full((1, len(FEATURES)), value, F32))).all()

@@ -79,3 +79,24 @@ def test_a_window_completes_what_history_does_not_hold_yet():
     past = Past(part(snapshot, 40, 48), recorded(part(snapshot, 0, 40)))
     times = snapshot.times[38:42]
     assert np.array_equal(past.values(times), snapshot.values[38:42], equal_nan=True)
+
+
+def test_an_infinite_value_is_no_last_value():
+    snapshot = part(seasonal(1), 0, 8)
+    values = snapshot.values.copy()
+    values[-1, 0, 0] = np.inf
+    past = Past(replace(snapshot, values=values), recorded(replace(snapshot, values=values)))
+    assert past.latest()[0, 0] == snapshot.values[-2, 0, 0]
+    assert np.isnan(past.values(snapshot.times)[-1, 0, 0])
+
+
+def test_the_beginning_of_the_longest_window_is_remembered():
+    snapshot = seasonal(30)
+    values = snapshot.values.copy()
+    values[10:] = np.nan
+    past = past_at(replace(snapshot, values=values), 1439, 1440)
+    architecture = replace(ARCHITECTURE, window_steps=1440)
+    batch = assemble(past.material(past.reference(4), architecture), architecture)
+    assert batch.centre_NBPF[:, 0, 0, 0] == pytest.approx(
+        np.log1p(snapshot.values[:10, :, 0].mean(axis=0) / 0.1), abs=1
+    )
