@@ -37,14 +37,14 @@ async def test_what_is_written_is_stored_as_it_is_so_that_nothing_is_written_twi
     assert checkout(get)["metadata"]["resourceVersion"] == version
 
 
-async def test_a_status_is_small_and_its_lists_stay_one_managed_field(shop, get):
+async def test_a_status_is_small_and_one_managed_field(shop, get):
     shop.predictor.slope = 1.0
     await shop.run(cycles=2)
 
     found = get("spf", "-n", "shop", "checkout", "--show-managed-fields")
 
     assert len(json.dumps(found["status"], separators=(",", ":"))) < 6 * 1024
-    assert '"f:values"' not in json.dumps(found["metadata"]["managedFields"])
+    assert len(json.dumps(found["metadata"]["managedFields"])) < 1024
 
 
 async def test_a_forecast_that_ages_keeps_its_numbers(shop, get):

@@ -52,10 +52,14 @@ class Publisher:
         window = found.observed.window
         receivers = {window.services[row] for row in window.calls[1].tolist()}
         todo = plan(resources, receivers, workloads, namespaces=found.in_use.settings.namespaces)
-        made = self._writer.create(todo.create, budget_seconds=_CREATING_SHARE * found.step_seconds)
-        deleted = self._writer.delete(todo.delete)
+        budget_seconds = _CREATING_SHARE * found.step_seconds
+        made = self._writer.create(todo.create, budget_seconds=budget_seconds)
+        deleted = self._writer.delete(todo.delete, budget_seconds=budget_seconds)
         if made.done or deleted.done:
             _log.info("resources: created %d, %d to come, deleted %d", made.done, made.deferred, deleted.done)
+        problem = made.problem or deleted.problem
+        if problem is not None:
+            _log.warning("not all resources were created or deleted, the rest follows with the next cycle: %s", problem)
 
     def publish(self, found: Round, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> str:
         """Writes what changed; says in a word how the cycle ended."""
@@ -67,7 +71,8 @@ class Publisher:
             forecast=found.forecast,
             problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
         )
-        prepared = preparing.prepare(outcome, resources, workloads)
+        with found.stage("prepare"):
+            prepared = preparing.prepare(outcome, resources, workloads)
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)

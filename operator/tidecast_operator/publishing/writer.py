@@ -134,11 +134,10 @@ class Writer:
         todo = [partial(self._cluster.create_forecast, body) for body in bodies]
         return self._all(todo, Written(), deadline=self._clock() + budget_seconds)
 
-    def delete(self, resources: Sequence[ForecastResource]) -> Written:
-        """Deletes ServicePerformanceForecasts."""
-        return self._run(
-            [partial(self._cluster.delete_forecast, one.namespace, one.name, uid=one.uid) for one in resources]
-        )
+    def delete(self, resources: Sequence[ForecastResource], *, budget_seconds: float) -> Written:
+        """Deletes ServicePerformanceForecasts, as many as there is time for."""
+        todo = [partial(self._cluster.delete_forecast, one.namespace, one.name, uid=one.uid) for one in resources]
+        return self._all(todo, Written(), deadline=self._clock() + budget_seconds)
 
     def events(self, bodies: Sequence[Mapping[str, Any]]) -> Written:
         """Posts Events."""
@@ -187,6 +186,8 @@ class Writer:
                 return call()
             except ApiServerUnavailable:
                 self._pause(seconds)
+                if not self._may_write():
+                    raise
         return call()
 
 
