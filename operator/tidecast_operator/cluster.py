@@ -6,7 +6,9 @@ Synchronous: call it in a thread. What is watched comes in through `handlers` in
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -34,6 +36,7 @@ _TIMEOUT_SECONDS = (5, 20)
 _FIELD_MANAGER = "tidecast"
 _ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE_SIZE = 1000
+_NO_PERMISSION = re.compile(r"User .* cannot \w+ resource")
 _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "Namespace": ("CoreV1Api", "list_namespace", ()),
     "Service": ("CoreV1Api", "list_service_for_all_namespaces", ()),
@@ -166,11 +169,11 @@ class Cluster:
                 return names
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        """The decoded values of a Secret; None if it is not there."""
+        """The decoded values of a Secret, without those that are no text; None if it is not there."""
         secret = _found(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_SECONDS))
         if secret is None:
             return None
-        return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
+        return _texts(secret.data or {})
 
     def create_forecast(self, body: Mapping[str, Any]) -> Outcome:
         """Creates a ServicePerformanceForecast; `CONFLICT` if one of that name exists."""
@@ -258,6 +261,14 @@ class Cluster:
         return {"field_manager": _FIELD_MANAGER, "_request_timeout": _TIMEOUT_SECONDS, "_preload_content": False}
 
 
+def _texts(data: Mapping[str, str]) -> dict[str, str]:
+    texts = {}
+    for key, value in data.items():
+        with suppress(UnicodeDecodeError):  # a keystore, say, beside the credentials
+            texts[key] = base64.b64decode(value).decode()
+    return texts
+
+
 def _page(list_page: Callable[..., Any], token: str) -> Any:
     more = {"_continue": token} if token else {}
     answer = list_page(limit=_PAGE_SIZE, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS, **more)
@@ -306,20 +317,26 @@ def _meaning(error: ApiException) -> Exception:
         return _NotFound(text)
     if status == 409:
         return _Conflict(text)
-    if status == 403:
+    if status == 403 and "NamespaceTerminating" in _body(error):
+        return _NotFound(text)
+    # What a quota or an admission webhook forbids is that one object, not all of them.
+    if status == 403 and _NO_PERMISSION.search(_body(error)):
         return Misconfigured(
             "permissions",
             f"the API server answers {_message(error)}",
             "grant the operator what manifests/rbac.yaml says",
         )
-    if status in (400, 405, 413, 415, 422):
+    if status in (400, 403, 405, 413, 415, 422):
         return WriteRefused(f"the API server refuses: {text}: {_message(error)}")
     return ApiServerUnavailable(f"the API server answers {text}")
 
 
 def _message(error: ApiException) -> str:
-    body = error.body if isinstance(error.body, str) else (error.body or b"").decode(errors="replace")
-    return " ".join(body.split())[:400]
+    return " ".join(_body(error).split())[:400]
+
+
+def _body(error: ApiException) -> str:
+    return error.body if isinstance(error.body, str) else (error.body or b"").decode(errors="replace")
 
 
 def _short(error: Exception) -> str:

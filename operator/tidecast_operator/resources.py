@@ -130,7 +130,8 @@ class ForecastResource:
         """From the object."""
         metadata, spec = body["metadata"], body.get("spec") or {}
         reference = spec.get("targetRef") or {}
-        named = reference.get("kind") and reference.get("name")
+        # A slash is in no name of Kubernetes; the schema lets it pass.
+        named = reference.get("kind") and reference.get("name") and "/" not in reference["name"]
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],

@@ -146,7 +146,7 @@ def parse(spec: Mapping[str, Any]) -> Settings:
 
 def _prometheus(section: Mapping[str, Any]) -> PrometheusSettings:
     url = section.get("url", "")
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+    if not _is_url(url):
         raise Misconfigured(
             "spec.prometheus.url", f"{url!r} is no address", "write it as in http://prometheus-operated.monitoring:9090"
         )
@@ -157,6 +157,14 @@ def _prometheus(section: Mapping[str, Any]) -> PrometheusSettings:
         secret=_secret(section.get("authSecretRef")),
         ca_bundle=_ca_bundle(section.get("caBundle") or ""),
     )
+
+
+def _is_url(url: Any) -> bool:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is none
+        return False
 
 
 def _headers(headers: Mapping[str, Any]) -> Mapping[str, str]:

@@ -140,3 +140,9 @@ def test_an_application_that_no_workload_is_named_after_stays_unattributed():
 
 def test_a_name_with_a_slash_becomes_a_node_without_one():
     assert found(Peer(application="bus/topic", is_virtual=True)).service.name == "bus_topic"
+
+
+@pytest.mark.parametrize("text", [":8080", "s3://bucket/key", "a" * 300])
+def test_no_text_of_a_label_is_too_odd_for_a_node(text):
+    peer = Peer(application=text, service=text, service_namespace="a/b")
+    assert 1 <= len(found(peer).service.name) <= 253

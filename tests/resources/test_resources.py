@@ -38,3 +38,9 @@ def test_times_are_read_as_they_are_written():
     assert from_time(to_time(1_800_014_400)) == 1_800_014_400
     assert from_time("soon") is None
     assert from_time(None) is None
+
+
+def test_a_target_whose_name_no_workload_can_have_is_none():
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop/checkout"}
+
+    assert ForecastResource.parse(forecast_body(targetRef=reference)).target is None

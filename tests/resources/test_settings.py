@@ -22,6 +22,8 @@ def test_what_is_left_out_has_the_defaults_of_the_definition():
     [
         ("spec.prometheus.url", {"prometheus": {}}),
         ("spec.prometheus.url", {"prometheus": {"url": "prometheus:9090"}}),
+        ("spec.prometheus.url", {"prometheus": {"url": "http://[prometheus"}}),
+        ("spec.prometheus.url", {"prometheus": {"url": "http://prometheus:port"}}),
         ("spec.prometheus.timeoutSeconds", {"prometheus": {"url": "http://p", "timeoutSeconds": 0}}),
         ("spec.prometheus.headers", {"prometheus": {"url": "http://p", "headers": {"X": "a\nb"}}}),
         ("spec.prometheus.caBundle", {"prometheus": {"url": "http://p", "caBundle": "no base64"}}),

@@ -24,6 +24,7 @@ ADDRESSES = "ip-addresses"
 _PASSING = ("PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster")
 # What a service graph writes for a caller that sends no spans, such as a browser.
 _VIRTUAL_CALLER = "user"
+_LONGEST_NAME = 253  # that the schema of the resources lets pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,10 @@ def _certainly(workload: Workload) -> Attribution:
 
 
 def _external(namespace: str, name: str) -> ServiceId:
-    return ServiceId(namespace, EXTERNAL, name.replace("/", "_"))
+    # Telemetry may hold any text; what it means for one peer must not be the end of the graph.
+    return ServiceId(
+        namespace.replace("/", "_")[:_LONGEST_NAME], EXTERNAL, name.replace("/", "_")[:_LONGEST_NAME] or UNKNOWN
+    )
 
 
 def _without_port(host: str) -> str:
