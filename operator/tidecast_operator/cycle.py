@@ -115,7 +115,9 @@ class Cycle:
             await self._filler.stop()
             return "Standby"
         found = Round(in_use, start_time=self._clock())
-        if in_use.settings is not None:
+        if in_use.settings is None:
+            await self._filler.stop()
+        else:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)
         with found.stage("publish"):
@@ -168,12 +170,14 @@ class Cycle:
                 predictor = await self._doors.predictor(settings)
                 status = await predictor.status()
                 found.predictor = status
+                self._filler.notice(status.history, step_seconds=settings.step_seconds)
                 if found.observed is not None and self._history_collector is not None:
                     window = found.observed.window
+                    # First: a history that cannot be written is no reason to be without forecasts.
+                    found.forecast = await predictor.forecast(window, settings.horizon_steps)
                     found.history = await self._keep_history(
                         window, status, (self._history_collector, predictor), settings
                     )
-                    found.forecast = await predictor.forecast(window, settings.horizon_steps)
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
 
@@ -181,7 +185,6 @@ class Cycle:
         self, window: Snapshot, status: PredictorStatus, doors: tuple[Collects, Predicts], settings: Settings
     ) -> HistoryFacts:
         history, (_, predictor) = status.history, doors
-        self._filler.notice(history, step_seconds=settings.step_seconds)
         missing = self._filler.appendable(window, history)
         if missing is not None:
             history = await predictor.append_history([missing])

@@ -16,7 +16,7 @@ from tidecast_contract.status import HistoryStatus
 from tidecast_operator import snapshots
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.doors import Collects, Predicts
-from tidecast_operator.errors import NotEnoughData, TidecastError
+from tidecast_operator.errors import TidecastError
 
 _log = logging.getLogger(__name__)
 _CHUNK_CELLS = 2_000_000  # services times steps: 56 MB of values
@@ -92,6 +92,7 @@ class HistoryFiller:
         self._asked = Asked()
         self._known_end = 0
         self._task: asyncio.Task[None] | None = None
+        self._doors: tuple[Collects, Predicts] | None = None
         self._message = ""
 
     @property
@@ -114,6 +115,9 @@ class HistoryFiller:
         """
         if history.step_seconds != step_seconds or history.end_time < self._known_end:
             self._asked = Asked()
+            if self._task is not None:
+                # What is under way was meant for the old history: it would leave a hole that nobody sees.
+                self._task.cancel()
         self._known_end = history.end_time
 
     def appendable(self, window: Snapshot, history: HistoryStatus) -> Snapshot | None:
@@ -147,7 +151,7 @@ class HistoryFiller:
         workloads: Callable[[], WorkloadIndex],
     ) -> None:
         """
-        Starts to fetch what is missing, unless that is under way.
+        Starts to fetch what is missing, unless that is under way through these doors.
 
         Args:
             history: What the predictor says that it holds.
@@ -155,8 +159,11 @@ class HistoryFiller:
             doors: Where it is fetched from and sent to.
             workloads: The cluster, asked for at every chunk.
         """
-        if self.is_running:
+        if self.is_running and doors == self._doors:
             return
+        if self._task is not None:
+            self._task.cancel()  # it asks a Prometheus or a predictor that is not the one in use any more
+        self._doors = doors
         if next_chunk(history, wanted, self._asked) is None:
             self._message = ""
             return
@@ -203,13 +210,10 @@ class HistoryFiller:
         workloads: WorkloadIndex,
     ) -> HistoryStatus:
         collector, predictor = doors
-        try:
-            observations = await asyncio.to_thread(collector.collect, *chunk, history.step_seconds)
-            built = await asyncio.to_thread(snapshots.build, observations, workloads)
-        except NotEnoughData:
-            return history  # Prometheus did not know anything yet, or no more
+        observations = await asyncio.to_thread(collector.collect, *chunk, history.step_seconds)
+        built = await asyncio.to_thread(snapshots.build, observations, workloads)
         if not built.snapshot.services:
-            return history
+            return history  # Prometheus did not know anything yet, or no more
         after = await predictor.append_history([built.snapshot])
         _log.info("history: sent %d steps of %d services", built.snapshot.steps, len(built.snapshot.services))
         return after

@@ -3,7 +3,7 @@ Keeps the window of measurements that a forecast looks at: filled at first, then
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,9 @@ class Observer:
         if made_for != self._made_for:
             self._last, self._made_for = None, made_for
         start_time = end_time - (settings.window_steps - 1) * settings.step_seconds
-        if self._last is not None and self._last.window.end_time >= end_time:
+        if self._last is not None and self._last.window.end_time > end_time:
+            self._last = None  # the clock was set back: a window that ends in the future would stay for long
+        if self._last is not None and self._last.window.end_time == end_time:
             return self._last
         if self._last is not None:
             start_time = max(start_time, self._last.window.end_time + settings.step_seconds)
@@ -78,14 +80,14 @@ class Observer:
 
     def _extended(self, observations: Observations, workloads: WorkloadIndex, *, steps: int) -> Observed:
         built = snapshots.build(observations, workloads)
-        if not np.isfinite(built.snapshot.values[..., index_of(REQUESTS)]).any():
-            # Kept out of the window, so that the next cycle asks for the same steps again: they may only be late.
+        measured = np.flatnonzero(np.isfinite(built.snapshot.values[..., index_of(REQUESTS)]).any(axis=1))
+        if not measured.size:
             raise NotEnoughData(
                 f"Prometheus answers but has no requests of any service in the last {observations.steps} steps; "
                 "check that it scrapes the service mesh or the collector, and spec.telemetry.sources"
             )
         window = None if self._last is None else self._last.window
-        window = snapshots.extend(window, built.snapshot, steps=steps)
+        window = snapshots.extend(window, _until(built.snapshot, int(measured[-1])), steps=steps)
         return Observed(
             window=window,
             queries=observations.queries,
@@ -93,3 +95,12 @@ class Observer:
             unattributed_requests_per_second=built.unattributed_requests_per_second,
             warnings=observations.warnings,
         )
+
+
+def _until(snapshot: Snapshot, last: int) -> Snapshot:
+    """
+    Without the steps after *last*, in which nothing was measured: they may only be late. The next cycle asks for them
+    again, and no forecast is dated after what it was made from.
+    """
+    end_time = snapshot.start_time + last * snapshot.step_seconds
+    return replace(snapshot, end_time=end_time, values=snapshot.values[: last + 1])

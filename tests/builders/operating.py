@@ -18,7 +18,6 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus, TrainingState, TrainingStatus
 from tidecast_operator.cluster import Outcome
 from tidecast_operator.cycle import Cycle
-from tidecast_operator.errors import NotEnoughData
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
@@ -162,12 +161,14 @@ class FakeCollector:
 
     Attributes:
         since: The first step it knows.
+        until: The last step it knows.
         requests_per_second: What it measured.
         error: What it raises instead; None to answer.
         asked: (start, end) of every question.
     """
 
     since: int = 0
+    until: float = float("inf")
     requests_per_second: float = 2.0
     error: Exception | None = None
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -177,14 +178,13 @@ class FakeCollector:
         self.asked.append((start_time, end_time))
         if self.error is not None:
             raise self.error
-        if end_time < self.since:
-            raise NotEnoughData("no telemetry source found")
         steps = (end_time - start_time) // step_seconds + 1
         frontend, checkout = workload_peer("frontend"), workload_peer("checkout")
-        rate = self.requests_per_second
+        times = range(start_time, end_time + 1, step_seconds)
+        rates = [self.requests_per_second if self.since <= time <= self.until else float("nan") for time in times]
         found = traffic(
-            calls=calls((frontend, checkout, 2.0)),
-            requests=series({frontend: [rate] * steps, checkout: [rate] * steps}, steps),
+            calls=calls((frontend, checkout, 2.0)) if end_time >= self.since else calls(),
+            requests=series({frontend: rates, checkout: rates}, steps),
             errors=series({}, steps),
             latencies={},
         )

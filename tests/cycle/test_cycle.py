@@ -10,6 +10,7 @@ from tidecast_operator.errors import (
     PredictorUnavailable,
     PrometheusUnavailable,
 )
+from tidecast_operator.resources import to_time
 
 SPF = "ServicePerformanceForecast"
 
@@ -301,3 +302,40 @@ async def test_a_condition_that_stays_keeps_the_time_of_its_transition():
     status = shop.cluster.status(SPF, "checkout", "shop")
     assert status["issuedTime"] == "2027-01-15T12:02:00Z"
     assert {one["lastTransitionTime"] for one in status["conditions"]} == {"2027-01-15T12:00:10Z"}
+
+
+async def test_steps_that_come_late_are_asked_for_again_and_date_no_forecast():
+    shop = operator()
+    shop.collector.until = MIDDAY - STEP
+
+    await shop.run()
+    shop.collector.until = MIDDAY + STEP
+    assert shop.cluster.status(SPF, "checkout", "shop")["issuedTime"] == to_time(MIDDAY - STEP)
+
+    await shop.run(cycles=2)
+    assert shop.collector.asked[1][0] == MIDDAY
+    assert shop.predictor.history.end_time == MIDDAY + STEP
+
+
+async def test_a_clock_that_is_set_back_does_not_hold_on_to_a_window_of_the_future():
+    shop = operator()
+    shop.now += 3600
+    await shop.run()
+    shop.now -= 3600
+
+    await shop.run()
+
+    assert shop.collector.asked[-1] == (MIDDAY - 2 * STEP, MIDDAY)
+
+
+async def test_a_history_that_cannot_be_written_keeps_no_forecast_back():
+    shop = operator()
+
+    async def full(_):
+        raise PredictorUnavailable("no space left")
+
+    shop.predictor.append_history = full
+    await shop.run()
+
+    assert shop.conditions(SPF, "checkout", "shop")["Ready"][0] == "True"
+    assert shop.conditions("Forecaster", "default")["PredictorReachable"] == ("False", "PredictorUnavailable")

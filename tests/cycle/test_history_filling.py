@@ -1,9 +1,13 @@
-from builders.operating import STEP, forecaster_body, operator
+import asyncio
+
+import pytest
+
+from builders.operating import STEP, FakeCollector, forecaster_body, operator
 from builders.snapshots import MIDDAY
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
-from tidecast_operator.errors import PrometheusUnavailable
-from tidecast_operator.history_filling import Asked, Wanted, next_chunk
+from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable
+from tidecast_operator.history_filling import Asked, HistoryFiller, Wanted, next_chunk
 
 HOUR = 3600
 WINDOW_START = MIDDAY - 2 * STEP
@@ -175,3 +179,71 @@ async def test_a_training_on_schedule_is_asked_for_once():
     await shop.run(cycles=4)
 
     assert len(shop.predictor.trained) == 1
+
+
+async def under_way(shop):
+    """A filler whose first chunk waits to be sent, and the event that lets it go on."""
+    arrived, go_on, filler = asyncio.Event(), asyncio.Event(), HistoryFiller()
+    send = shop.predictor.append_history
+
+    async def waiting(snapshots):
+        arrived.set()
+        await go_on.wait()
+        return await send(snapshots)
+
+    shop.predictor.append_history = waiting
+    filler.consider(held(WINDOW_START, MIDDAY), wanted(), doors(shop), shop.picture.workloads)
+    await arrived.wait()
+    return filler, go_on
+
+
+def doors(shop):
+    return shop.history_collector, shop.predictor
+
+
+@pytest.mark.parametrize("history", [HistoryStatus(), held(0, MIDDAY, step=30)])
+async def test_what_is_under_way_for_a_history_that_is_gone_is_not_sent(history):
+    shop = operator()
+    filler, go_on = await under_way(shop)
+
+    filler.notice(history, step_seconds=STEP)
+    go_on.set()
+    await filler.idle()
+
+    assert shop.predictor.sent == []
+
+
+async def test_another_prometheus_is_asked_as_soon_as_it_is_in_use():
+    shop = operator()
+    filler, go_on = await under_way(shop)
+    other = FakeCollector()
+
+    filler.consider(held(WINDOW_START, MIDDAY), wanted(), (other, shop.predictor), shop.picture.workloads)
+    go_on.set()
+    await filler.idle()
+
+    assert len(shop.history_collector.asked) == 1
+    assert other.asked[-1][0] == MIDDAY - 24 * HOUR
+
+
+async def test_a_prometheus_without_telemetry_now_is_not_taken_for_one_without_history():
+    shop = operator()
+    shop.history_collector.error = NotEnoughData("no source of the last minutes")
+    await shop.run(cycles=2)
+    shop.history_collector.error = None
+
+    await shop.run(cycles=2)
+
+    assert shop.predictor.history.start_time <= MIDDAY - HOUR + 3 * STEP
+
+
+async def test_without_a_forecaster_no_history_is_fetched():
+    shop = operator()
+    await shop.run()
+    filler, _ = await under_way(shop)
+    shop.cycle._filler = filler
+    shop.cluster.remove("Forecaster", "", "default")
+
+    await shop.cycle.run_once()
+
+    assert not filler.is_running
