@@ -34,6 +34,9 @@ class Answering:
             raise answer
         return answer
 
+    def delete_forecast(self, *_, **__):
+        return self.patch_forecast_status()
+
 
 def writer(cluster, *, may_write=lambda: True):
     return Writer(cluster, may_write=may_write, threads=1, pause=lambda _: None)
@@ -194,3 +197,19 @@ async def test_an_expired_forecast_is_a_warning():
     last = [event for event in shop.cluster.events if event["involvedObject"]["name"] == "checkout"][-1]
 
     assert (last["type"], last["reason"], last["namespace"]) == ("Warning", "ForecastExpired", "shop")
+
+
+def test_a_write_is_not_tried_again_once_the_lease_is_lost():
+    cluster = Answering(ApiServerUnavailable("429"))
+    leads = iter([True, False])
+
+    written = writer(cluster, may_write=lambda: next(leads)).statuses(WRITES[:1], budget_seconds=10)
+
+    assert (cluster.calls, written.skipped) == (1, 1)
+
+
+def test_resources_that_there_is_no_time_to_delete_are_put_off():
+    seconds = iter(range(100))
+    slow = Writer(Answering(), may_write=lambda: True, threads=1, clock=lambda: next(seconds))
+
+    assert slow.delete([write.resource for write in WRITES], budget_seconds=0).deferred == 20
