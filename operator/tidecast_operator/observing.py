@@ -27,7 +27,7 @@ class Observed:
         queries: How many requests to Prometheus it took.
         sources: The telemetry sources in it.
         unattributed_requests_per_second: Of calls with a side that no workload was found for.
-        warnings: What Prometheus warned of.
+        warnings: Why series may be missing in Prometheus' answers; empty if it gave no warning of that.
     """
 
     window: Snapshot
@@ -93,7 +93,7 @@ class Observer:
             queries=observations.queries,
             sources=built.sources,
             unattributed_requests_per_second=built.unattributed_requests_per_second,
-            warnings=observations.warnings,
+            warnings=observations.warnings if observations.is_partial else (),
         )
 
 

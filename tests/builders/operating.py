@@ -164,6 +164,7 @@ class FakeCollector:
         until: The last step it knows.
         requests_per_second: What it measured.
         error: What it raises instead; None to answer.
+        warnings: What storage has to say about its answers.
         asked: (start, end) of every question.
     """
 
@@ -171,6 +172,7 @@ class FakeCollector:
     until: float = float("inf")
     requests_per_second: float = 2.0
     error: Exception | None = None
+    warnings: tuple[str, ...] = ()
     asked: list[tuple[int, int]] = field(default_factory=list)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
@@ -188,7 +190,8 @@ class FakeCollector:
             errors=series({}, steps),
             latencies={},
         )
-        return Observations(end_time, step_seconds, steps, (found,), {}, queries=4)
+        partial = {"warnings": self.warnings, "is_partial": bool(self.warnings)}
+        return Observations(end_time, step_seconds, steps, (found,), {}, queries=4, **partial)
 
 
 @dataclass

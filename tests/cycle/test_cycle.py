@@ -339,3 +339,15 @@ async def test_a_history_that_cannot_be_written_keeps_no_forecast_back():
 
     assert shop.conditions(SPF, "checkout", "shop")["Ready"][0] == "True"
     assert shop.conditions("Forecaster", "default")["PredictorReachable"] == ("False", "PredictorUnavailable")
+
+
+async def test_an_answer_that_prometheus_warns_of_is_told_as_long_as_it_does():
+    shop = operator()
+    shop.collector.warnings = ("store-2 did not answer",)
+    await shop.run()
+    assert shop.conditions("Forecaster", "default")["TelemetryFound"] == ("True", "PartialAnswers")
+    shop.collector.warnings = ()
+
+    await shop.run(cycles=2)
+
+    assert shop.conditions("Forecaster", "default")["TelemetryFound"] == ("True", "Found")

@@ -111,3 +111,12 @@ def test_an_invalid_spec_names_the_field_and_the_remedy():
     assert ready.reason == "InvalidSpec"
     assert "spec.stepSeconds: 3 is out of range; write an integer from 5 to 3600" in ready.message
     assert "Nothing is forecast until then" in ready.message
+
+
+def test_answers_that_may_be_incomplete_are_told_with_the_warning():
+    facts = ForecasterFacts(sources=("Istio",), warnings=("store-2 did not answer",))
+
+    telemetry = next(one for one in of_forecaster(facts) if one.type == "TelemetryFound")
+
+    assert (telemetry.status, telemetry.reason) == ("True", "PartialAnswers")
+    assert "store-2 did not answer" in telemetry.message

@@ -157,6 +157,7 @@ class ForecasterFacts:
         predictor_problem: Why there was no forecast; None if there was or none was asked for.
         predictor: What the predictor says about itself; None if it did not answer.
         sources: The telemetry sources in use.
+        warnings: Why Prometheus' answers may be incomplete; empty if they are complete.
         services: How many the forecast speaks of; 0 without one.
     """
 
@@ -166,6 +167,7 @@ class ForecasterFacts:
     predictor_problem: Exception | None = None
     predictor: PredictorStatus | None = None
     sources: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     services: int = 0
 
 
@@ -217,7 +219,14 @@ def _telemetry_found(facts: ForecasterFacts) -> Condition:
         return Condition("TelemetryFound", "False", "NoTelemetry", f"{facts.telemetry_problem}.")
     if facts.telemetry_problem is not None or not facts.sources:
         return Condition("TelemetryFound", "Unknown", "NotObserved", "Known once Prometheus has answered.")
-    return Condition("TelemetryFound", "True", "Found", f"Calls are read from {', '.join(facts.sources)}.")
+    read = f"Calls are read from {', '.join(facts.sources)}"
+    if facts.warnings:
+        # Where one of several stores is away, sums come out too low without a gap.
+        text = f"{read}, but Prometheus warns that its answers may be incomplete: {facts.warnings[0][:256]}."
+        return Condition(
+            "TelemetryFound", "True", "PartialAnswers", f"{text} Rates may be too low; check the stores behind it."
+        )
+    return Condition("TelemetryFound", "True", "Found", f"{read}.")
 
 
 def _predictor_reachable(facts: ForecasterFacts) -> Condition:

@@ -181,6 +181,7 @@ def _conditions(found: Round) -> tuple[Condition, ...]:
             predictor_problem=found.predictor_problem,
             predictor=found.predictor,
             sources=() if found.observed is None else found.observed.sources,
+            warnings=() if found.observed is None else found.observed.warnings,
             services=0 if found.forecast is None else len(found.forecast.services),
         )
     )
