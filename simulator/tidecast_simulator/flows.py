@@ -89,14 +89,19 @@ class Flows:
         return Flow(entered, requests, arriving, utilisation, refused, self._failing(refused), replicas)
 
     def queue_ticks(self, tick_seconds: float) -> int:
-        """How many ticks a request can spend in the queues of the longest path."""
+        """
+        How many ticks before a stretch of time bear on it.
+
+        A request can spend so many in the queues of the longest path, once for each round of refusals and retries
+        and once when all is counted.
+        """
         spent = [0] * len(self._mesh.services)
         for service in self._mesh.order:
             for call in self._mesh.calls_out[service]:
                 late = len(queue_kernel(self._mesh.calls[call].delay_seconds, tick_seconds)) - 1
                 callee = self._mesh.ends[call][1]
                 spent[callee] = max(spent[callee], spent[service] + late)
-        return max(spent, default=0)
+        return (_ROUNDS + 1) * max(spent, default=0)
 
     def _replicas(self, clock: Clock) -> Floats:
         rows = []
