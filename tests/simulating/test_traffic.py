@@ -40,7 +40,8 @@ def test_what_reaches_a_service_is_what_its_callers_and_its_entry_send():
 
 @pytest.mark.parametrize("level", [1, 6])
 def test_any_stretch_of_time_comes_out_the_same_whenever_it_is_asked_for(level):
-    load = Product((usual_load(), Constant(level)))  # six times the load is too much, and what was queued is tried again
+    # Six times the load is too much, and what was queued is tried again.
+    load = Product((usual_load(), Constant(level)))
     whole = Simulation(shop(), load, tick_seconds=15, seed=3).between(4 * TICK, 4 * TICK + 300)
     part = Simulation(shop(), load, tick_seconds=15, seed=3).between(4 * TICK + 217, 4 * TICK + 230)
     for name in set(Traffic.__slots__) - {"mesh", "clock"}:
