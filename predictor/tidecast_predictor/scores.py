@@ -117,13 +117,25 @@ def scaled_error(
 
 
 def lead(
-    forecast: NDArray[np.float32], other: NDArray[np.float32], truth: NDArray[np.float32], scale: NDArray[np.float32]
+    forecast: NDArray[np.float32],
+    other: NDArray[np.float32],
+    truth: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    *,
+    horizons: float,
 ) -> float:
     """
     How far a forecast is ahead of another one, in standard errors; 0 when it cannot be told.
 
-    Moments near each other err alike, so stretches of time are compared and not single moments. Arguments as of
-    `scaled_error`.
+    Moments near each other err alike, so stretches of time are compared and not single moments. Stretches shorter than
+    a horizon share what came true and count for less.
+
+    Args:
+        forecast: As of `scaled_error`, like all but the last.
+        other: The other forecast.
+        truth: What came true.
+        scale: Of each series.
+        horizons: How many horizons fit into the time from the first moment to the last.
     """
     unit = np.where(scale > 0, scale, np.nan)[..., None]
     gain = (np.abs(other - truth) - np.abs(forecast - truth)) / unit
@@ -131,7 +143,7 @@ def lead(
     means = np.array([part[np.isfinite(part)].mean() for part in parts if np.isfinite(part).any()])
     if len(means) < _PARTS // 2:
         return 0.0
-    error = means.std(ddof=1) / np.sqrt(len(means))
+    error = means.std(ddof=1) / np.sqrt(np.clip(horizons, 1, len(means)))
     return float(means.mean() / max(error, 1e-9))
 
 

@@ -50,6 +50,7 @@ class Validation:
         self._origins = np.unique(np.linspace(split.first_origin, split.last_origin, count).astype(np.int64))
         self._recording, self._reference, self._architecture = recording, reference, architecture
         self._seconds = int(split.last_origin - split.first_origin) * snapshot.step_seconds
+        self._horizons = (split.last_origin - split.first_origin) / horizon
         features = len(FORECAST_FEATURES)
         ahead = self._origins[:, None] + np.arange(1, horizon + 1)
         self._truth = snapshot.values[ahead][..., :features].transpose(0, 2, 3, 1)
@@ -79,7 +80,8 @@ class Validation:
             seconds=self._seconds,
             origins=len(self._origins),
             confidence=min(
-                lead(quantiles[..., middle], median, self._truth, self._scale) for median in self._naive.values()
+                lead(quantiles[..., middle], median, self._truth, self._scale, horizons=self._horizons)
+                for median in self._naive.values()
             ),
         )
 

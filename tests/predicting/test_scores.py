@@ -79,8 +79,16 @@ def test_a_lead_in_every_stretch_of_time_is_surer_than_one_in_a_single_stretch()
     other = 1 + 0.1 * np.random.default_rng(0).random(truth.shape).astype(F32)
     steady, lucky = other - F32(0.2), other.copy()
     lucky[:10] = 0
-    assert lead(steady, other, truth, scale) > 5
-    assert lead(lucky, other, truth, scale) < 2
+    assert lead(steady, other, truth, scale, horizons=20) > 5
+    assert lead(lucky, other, truth, scale, horizons=20) < 2
+
+
+def test_a_lead_over_moments_that_share_what_came_true_is_less_sure():
+    chance = np.random.default_rng(0)
+    truth, scale = np.zeros((80, 1, 1, 1), F32), np.ones((1, 1), F32)
+    forecast, other = (level + chance.random(truth.shape).astype(F32) for level in (F32(1), F32(1.2)))
+    apart, together = (lead(forecast, other, truth, scale, horizons=horizons) for horizons in (20, 0.5))
+    assert together == pytest.approx(apart / np.sqrt(8))
 
 
 def test_the_models_scale_and_units_are_inverse():
