@@ -208,9 +208,9 @@ class Cycle:
         never = status.training.finished_time is None and status.model.kind is not ModelKind.GCN_GRU
         is_due = settings.training.schedule.is_due_between(self._schedule_checked, now)
         is_other = self._trained_for not in (None, made_for)
-        self._owes_training |= never or is_due or is_other or self._filler.is_running
+        self._owes_training |= never or is_due or is_other or self._filler.is_progressing
         self._schedule_checked, self._trained_for = now, made_for
-        if not self._owes_training or self._filler.is_running or status.training.state is TrainingState.RUNNING:
+        if not self._owes_training or self._filler.is_progressing or status.training.state is TrainingState.RUNNING:
             return
         self._owes_training = not await predictor.train(
             window_steps=settings.window_steps,

@@ -94,11 +94,17 @@ class HistoryFiller:
         self._task: asyncio.Task[None] | None = None
         self._doors: tuple[Collects, Predicts] | None = None
         self._message = ""
+        self._is_interrupted = False
 
     @property
     def is_running(self) -> bool:
         """Whether history is being fetched now."""
         return self._task is not None and not self._task.done()
+
+    @property
+    def is_progressing(self) -> bool:
+        """Whether more history is about to come: not while every attempt to fetch it fails."""
+        return self.is_running and not self._is_interrupted
 
     @property
     def message(self) -> str:
@@ -194,11 +200,14 @@ class HistoryFiller:
                 history = await self._transfer(chunk, history, doors, workloads())
                 self._known_end = max(self._known_end, history.end_time)
                 self._remember(chunk, closes_hole=closes_hole)
+                self._is_interrupted = False
             self._message = ""
         except (TidecastError, ContractMismatch) as error:
+            self._is_interrupted = True
             self._message = f"Interrupted, tried again at the next step: {error}"
             _log.warning("history filling interrupted: %s", error)
         except Exception:  # noqa: BLE001 - the edge of a task that nobody awaits; forecasts go on without it
+            self._is_interrupted = True
             self._message = "Interrupted by an error of the operator's own, see its log; tried again at the next step."
             _log.exception("history filling failed")
 

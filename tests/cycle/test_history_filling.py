@@ -247,3 +247,16 @@ async def test_without_a_forecaster_no_history_is_fetched():
     await shop.cycle.run_once()
 
     assert not filler.is_running
+
+
+async def test_a_filling_that_always_fails_keeps_no_training_back_and_asks_for_one_once():
+    shop = operator()
+    shop.history_collector.error = PrometheusUnavailable("the query takes too many samples")
+    shop.predictor.kind = ModelKind.LAST_VALUE
+    shop.predictor.training = TrainingStatus(TrainingState.IDLE)
+    await shop.run(cycles=2)
+    shop.predictor.kind = ModelKind.GCN_GRU
+
+    await shop.run(cycles=4)
+
+    assert len(shop.predictor.trained) == 1
