@@ -58,7 +58,7 @@ class Forecaster:
         self._known: _KnownReference | None = None
         self._why_no_model = "no model has been trained yet"
         held = history.status().steps > 0
-        self._info = ModelInfo(ModelKind.LAST_VALUE if held else ModelKind.NONE, reason=self._why_no_model)
+        self._naive_info = ModelInfo(ModelKind.LAST_VALUE if held else ModelKind.NONE, reason=self._why_no_model)
         checkpoint = None if checkpoint_dir is None else newest(checkpoint_dir)
         if checkpoint is not None:
             self.serve(checkpoint)
@@ -67,14 +67,12 @@ class Forecaster:
         """Answer with this model from now on."""
         checkpoint.model.to(self._device).eval()
         self._served = checkpoint
-        self._info = checkpoint.info
         logger.info("serving %s: %s", checkpoint.version, checkpoint.scores.describe())
 
     def decline(self, reason: str) -> None:
         """Tell, as long as no model is served, that one was trained and why it does not speak."""
         self._why_no_model = reason
-        if self._served is None:
-            self._info = replace(self._info, reason=reason)
+        self._naive_info = replace(self._naive_info, reason=reason)
 
     def forecast(self, snapshot: Snapshot, horizon_steps: int) -> Forecast:
         """
@@ -100,7 +98,8 @@ class Forecaster:
 
     def model_info(self) -> ModelInfo:
         """What is served at present, and why not something better."""
-        return self._info
+        served = self._served
+        return self._naive_info if served is None else served.info
 
     def _with_model(self, served: Checkpoint, past: Past) -> NDArray[np.float32]:
         """The model's quantiles for its whole horizon, (N, F, H, Q)."""
@@ -130,8 +129,7 @@ class Forecaster:
         naive = self._naive.forecast(past, horizon_steps, held)
         kind = naive.best if any(kind is not ModelKind.NONE for kind in naive.kinds) else ModelKind.NONE
         info = ModelInfo(kind, reason=f"{refusal}; {naive.reason}")
-        if self._served is None:
-            self._info = info
+        self._naive_info = info
         return _answer(past.snapshot, naive.values, naive.kinds, info)
 
 

@@ -161,3 +161,11 @@ def test_why_a_trained_model_does_not_speak_is_told():
     made = forecaster()
     made.decline("not served: 3% larger than LastValue's")
     assert made.forecast(window(seasonal(1)), 4).model.reason.startswith("not served: 3% larger than LastValue's; ")
+
+
+def test_a_model_that_passes_on_one_request_is_served_all_the_same():
+    served = untrained()
+    made = forecaster(seasonal(3), served=served)
+    assert made.forecast(window(seasonal(3)), 5).kinds[0] is not ModelKind.GCN_GRU
+    made.decline("not served: 3% larger than LastValue's")
+    assert made.model_info() == served.info
