@@ -35,7 +35,7 @@ def await_forecasts(world: World) -> str:
     model = _forecaster_status(world).get("model", {})
     with step(f"waiting for the next cycle, which speaks with {model.get('kind', 'it')}"):
         _wait(world, lambda: _all_speak(world, model.get("kind", "")), seconds=_CYCLE_SECONDS)
-    return f"{model.get('kind')}: {model.get('reason', 'no reason given')}"
+    return str(model.get("reason", "no reason given"))
 
 
 def _follow(world: World, what: str, measure: Callable[[Mapping[str, Any]], float], *, seconds: float) -> None:
