@@ -10,8 +10,8 @@ from tidecast_operator.publishing.status import MAX_BYTES, Statuses, merged
 from tidecast_operator.settings import METRICS
 
 
-def status_of(service=CHECKOUT, *, metrics=METRICS, window=None, **changes):
-    return Statuses(window or snapshot(), forecast(**changes), metrics=metrics).of(service)
+def status_of(service=CHECKOUT, *, metrics=METRICS, window=None, valid_steps=1, **changes):
+    return Statuses(window or snapshot(), forecast(**changes), metrics=metrics, valid_steps=valid_steps).of(service)
 
 
 def rising(steps, feature=REQUESTS):
@@ -143,3 +143,9 @@ def test_the_forecast_expires_ten_steps_after_its_issue():
     assert status["issuedTime"] == "2027-01-15T12:00:00Z"
     assert status["expireTime"] == "2027-01-15T12:10:00Z"
     assert MIDDAY == 1_800_014_400
+
+
+def test_where_renewal_takes_longer_a_forecast_stands_longer_within_its_horizon():
+    assert status_of(values=rising(30), valid_steps=16)["expireTime"] == "2027-01-15T12:16:00Z"
+    assert status_of(values=rising(30), valid_steps=99)["expireTime"] == "2027-01-15T12:30:00Z"
+    assert status_of(values=rising(4), valid_steps=99)["expireTime"] == "2027-01-15T12:10:00Z"

@@ -96,6 +96,7 @@ def test_what_there_is_no_time_for_is_put_off():
     written = slow.statuses(WRITES, budget_seconds=5)
 
     assert (cluster.calls, written.done, written.deferred) == (4, 4, 16)
+    assert written.rounds == 5
 
 
 def test_events_of_what_was_not_written_are_kept_back():

@@ -17,7 +17,7 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.ownership import speakers
 from tidecast_operator.publishing import conditions, events
-from tidecast_operator.publishing.status import Statuses
+from tidecast_operator.publishing.status import VALID_STEPS, Statuses
 from tidecast_operator.publishing.writer import StatusWrite, needed
 from tidecast_operator.resources import ForecastResource, from_time, settled
 
@@ -37,6 +37,7 @@ class Outcome:
         window: What was measured; None if nothing was, this time.
         forecast: What was forecast from it; None if nothing was, this time.
         problem: Why there is no forecast; empty if there is one.
+        valid_steps: How long forecasts stand.
     """
 
     now: int
@@ -45,6 +46,7 @@ class Outcome:
     window: Snapshot | None = None
     forecast: Forecast | None = None
     problem: str = ""
+    valid_steps: int = VALID_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class _View:
         if outcome.window is not None:
             self._look_at(outcome.window)
         if outcome.window is not None and outcome.forecast is not None:
-            self._statuses = Statuses(outcome.window, outcome.forecast, metrics=outcome.metrics)
+            self._statuses = Statuses(
+                outcome.window, outcome.forecast, metrics=outcome.metrics, valid_steps=outcome.valid_steps
+            )
             self._kinds = dict(zip(outcome.forecast.services, outcome.forecast.kinds, strict=True))
 
     def _look_at(self, window: Snapshot) -> None:

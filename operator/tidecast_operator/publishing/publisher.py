@@ -44,6 +44,7 @@ class Publisher:
         self._writer = writer
         self._metrics = metrics
         self._clock = clock
+        self._rounds = 1
 
     def own(self, found: Round, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> None:
         """Makes the resources that services lack, and deletes those of the operator's own that nobody wants."""
@@ -70,12 +71,14 @@ class Publisher:
             window=None if found.observed is None else found.observed.window,
             forecast=found.forecast,
             problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
+            valid_steps=2 * self._rounds,
         )
         with found.stage("prepare"):
             prepared = preparing.prepare(outcome, resources, workloads)
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
+            self._rounds = written.rounds
             self._writer.events(written.events[:_MAX_EVENTS])
             problem = self._write_forecasters(found, written) or written.problem
         word = found.outcome if problem is None else "ApiServerUnavailable"

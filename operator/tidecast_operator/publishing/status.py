@@ -34,7 +34,7 @@ MAX_STEPS = 12
 MAX_NEIGHBOURS = 10
 MAX_BYTES = 6 * 1024
 VALID_STEPS = 10
-"""A forecast expires this many steps after it was issued."""
+"""A forecast expires this many steps after it was issued, unless an API server is too slow to renew all by then."""
 
 _CONDITIONS_BYTES = 2400  # six conditions with the longest texts of `conditions`
 
@@ -70,9 +70,12 @@ class Statuses:
         window: What the forecast was made from.
         forecast: Of the same services.
         metrics: The names of the features to publish.
+        valid_steps: How long the forecasts stand; not beyond their horizon, unless that is shorter than `VALID_STEPS`.
     """
 
-    def __init__(self, window: Snapshot, forecast: Forecast, *, metrics: Sequence[str]) -> None:
+    def __init__(
+        self, window: Snapshot, forecast: Forecast, *, metrics: Sequence[str], valid_steps: int = VALID_STEPS
+    ) -> None:
         self._window = window
         self._forecast = forecast
         self._features = tuple(feature for feature in FORECAST_FEATURES if feature.name in metrics)
@@ -83,7 +86,8 @@ class Statuses:
         self._quantiles = [f"{quantile:g}" for quantile in forecast.quantiles]
         self._times = [to_time(seconds) for seconds in forecast.times.tolist()]
         self._issued = to_time(forecast.issued_time)
-        self._expires = to_time(forecast.issued_time + VALID_STEPS * forecast.step_seconds)
+        valid_steps = max(VALID_STEPS, min(valid_steps, forecast.horizon_steps))
+        self._expires = to_time(forecast.issued_time + valid_steps * forecast.step_seconds)
         horizon = forecast.horizon_steps
         self._every = -(-horizon // MAX_STEPS)
         # Counted from the end, so that the far end of the horizon is always there.

@@ -82,6 +82,11 @@ class Written:
     problem: TidecastError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
+    @property
+    def rounds(self) -> int:
+        """In how many cycles like this one everything gets written."""
+        return 1 if not self.done else -(-(self.done + self.deferred) // self.done)
+
     def count(self, name: str) -> None:
         """Adds one to a number; safe in threads."""
         with self._lock:
