@@ -6,22 +6,19 @@ Synchronous: call it in a thread. What is watched comes in through `handlers` in
 
 import base64
 import json
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import urllib3
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
-from tidecast_operator.errors import ApiServerUnavailable, Misconfigured, TidecastError
+from tidecast_operator.api_answers import Outcome, found, written
+from tidecast_operator.errors import Misconfigured
 from tidecast_operator.resources import (
     FORECAST_KIND,
     FORECASTER_KIND,
@@ -36,7 +33,6 @@ _TIMEOUT_SECONDS = (5, 20)
 _FIELD_MANAGER = "tidecast"
 _ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE_SIZE = 1000
-_NO_PERMISSION = re.compile(r"User .* cannot \w+ resource")
 _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "Namespace": ("CoreV1Api", "list_namespace", ()),
     "Service": ("CoreV1Api", "list_service_for_all_namespaces", ()),
@@ -47,25 +43,8 @@ _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     FORECASTER_KIND: ("CustomObjectsApi", "list_cluster_custom_object", (GROUP, VERSION, FORECASTERS)),
 }
 WATCHED_KINDS = tuple(_LISTS)
-_Result = TypeVar("_Result")
 _load_kube_config: Any = config.load_kube_config
 _load_incluster_config: Any = config.load_incluster_config
-
-
-class Outcome(Enum):
-    """What became of a write."""
-
-    DONE = "Done"
-    GONE = "Gone"
-    """The object, or its namespace, is not there any more."""
-    CONFLICT = "Conflict"
-    """Somebody else was first: it exists already, or changed since it was read."""
-
-
-class WriteRefused(TidecastError):
-    """
-    The API server understood a write and refuses it for good, as for a status that its schema does not allow.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +136,7 @@ class Cluster:
         names: dict[tuple[str, str], int] = {}
         token = ""
         while True:
-            page = _found(partial(_page, list_page, token))
+            page = found(partial(_page, list_page, token))
             if page is None:
                 return names
             for item in page["items"] or ():  # an empty list of metadata is null
@@ -170,7 +149,7 @@ class Cluster:
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """The decoded values of a Secret, without those that are no text; None if it is not there."""
-        secret = _found(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_SECONDS))
+        secret = found(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=_TIMEOUT_SECONDS))
         if secret is None:
             return None
         return _texts(secret.data or {})
@@ -178,7 +157,7 @@ class Cluster:
     def create_forecast(self, body: Mapping[str, Any]) -> Outcome:
         """Creates a ServicePerformanceForecast; `CONFLICT` if one of that name exists."""
         namespace = body["metadata"]["namespace"]
-        return _written(
+        return written(
             lambda: self._custom.create_namespaced_custom_object(
                 GROUP, VERSION, namespace, FORECASTS, dict(body), **self._writing()
             )
@@ -187,7 +166,7 @@ class Cluster:
     def delete_forecast(self, namespace: str, name: str, *, uid: str) -> Outcome:
         """Deletes that very ServicePerformanceForecast; `CONFLICT` if another one bears its name now."""
         body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
-        return _written(
+        return written(
             lambda: self._custom.delete_namespaced_custom_object(
                 GROUP, VERSION, namespace, FORECASTS, name, body=body, _request_timeout=_TIMEOUT_SECONDS
             )
@@ -195,7 +174,7 @@ class Cluster:
 
     def patch_forecast_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Outcome:
         """Merges *status* into that of a ServicePerformanceForecast; None removes a field."""
-        return _written(
+        return written(
             lambda: self._custom.patch_namespaced_custom_object_status(
                 GROUP, VERSION, namespace, FORECASTS, name, {"status": status}, **self._writing()
             )
@@ -203,7 +182,7 @@ class Cluster:
 
     def patch_forecaster_status(self, name: str, status: Mapping[str, Any]) -> Outcome:
         """Merges *status* into that of a Forecaster; None removes a field."""
-        return _written(
+        return written(
             lambda: self._custom.patch_cluster_custom_object_status(
                 GROUP, VERSION, FORECASTERS, name, {"status": status}, **self._writing()
             )
@@ -211,23 +190,23 @@ class Cluster:
 
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> Outcome:
         """Creates an Event."""
-        return _written(lambda: self._core.create_namespaced_event(namespace, body, **self._writing()))
+        return written(lambda: self._core.create_namespaced_event(namespace, body, **self._writing()))
 
     def read_lease(self, namespace: str, name: str) -> Lease | None:
         """A Lease; None if it is not there."""
-        found = _found(
+        lease = found(
             lambda: self._coordination.read_namespaced_lease(name, namespace, _request_timeout=_TIMEOUT_SECONDS)
         )
-        if found is None:
+        if lease is None:
             return None
         return Lease(
             namespace=namespace,
             name=name,
-            holder=found.spec.holder_identity or "",
-            duration_seconds=found.spec.lease_duration_seconds or 0,
-            acquire_time=found.spec.acquire_time or datetime.now(UTC),
-            transitions=found.spec.lease_transitions or 0,
-            version=found.metadata.resource_version,
+            holder=lease.spec.holder_identity or "",
+            duration_seconds=lease.spec.lease_duration_seconds or 0,
+            acquire_time=lease.spec.acquire_time or datetime.now(UTC),
+            transitions=lease.spec.lease_transitions or 0,
+            version=lease.metadata.resource_version,
         )
 
     def write_lease(self, lease: Lease) -> Outcome:
@@ -247,12 +226,12 @@ class Cluster:
             ),
         )
         if lease.version:
-            return _written(
+            return written(
                 lambda: self._coordination.replace_namespaced_lease(
                     lease.name, lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS
                 )
             )
-        return _written(
+        return written(
             lambda: self._coordination.create_namespaced_lease(lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS)
         )
 
@@ -273,72 +252,3 @@ def _page(list_page: Callable[..., Any], token: str) -> Any:
     more = {"_continue": token} if token else {}
     answer = list_page(limit=_PAGE_SIZE, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS, **more)
     return json.loads(answer.data)
-
-
-def _found(read: Callable[[], _Result]) -> _Result | None:
-    try:
-        return _translated(read)
-    except _NotFound:
-        return None
-
-
-def _written(write: Callable[[], Any]) -> Outcome:
-    try:
-        answer = _translated(write)
-    except _NotFound:
-        return Outcome.GONE
-    except _Conflict:
-        return Outcome.CONFLICT
-    if isinstance(answer, urllib3.BaseHTTPResponse):
-        answer.drain_conn()  # what stays unread would be taken for the answer to the next request
-    return Outcome.DONE
-
-
-class _NotFound(Exception):
-    pass
-
-
-class _Conflict(Exception):
-    pass
-
-
-def _translated(call: Callable[[], _Result]) -> _Result:
-    try:
-        return call()
-    except ApiException as error:
-        raise _meaning(error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ApiServerUnavailable(f"the API server does not answer: {_short(error)}") from error
-
-
-def _meaning(error: ApiException) -> Exception:
-    status, text = error.status or 0, f"{error.status} {error.reason}"
-    if status == 404:
-        return _NotFound(text)
-    if status == 409:
-        return _Conflict(text)
-    if status == 403 and "NamespaceTerminating" in _body(error):
-        return _NotFound(text)
-    # What a quota or an admission webhook forbids is that one object, not all of them.
-    if status == 403 and _NO_PERMISSION.search(_body(error)):
-        return Misconfigured(
-            "permissions",
-            f"the API server answers {_message(error)}",
-            "grant the operator what manifests/rbac.yaml says",
-        )
-    if status in (400, 403, 405, 413, 415, 422):
-        return WriteRefused(f"the API server refuses: {text}: {_message(error)}")
-    return ApiServerUnavailable(f"the API server answers {text}")
-
-
-def _message(error: ApiException) -> str:
-    return " ".join(_body(error).split())[:400]
-
-
-def _body(error: ApiException) -> str:
-    return error.body if isinstance(error.body, str) else (error.body or b"").decode(errors="replace")
-
-
-def _short(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    return " ".join(str(reason or error).split())[:200]

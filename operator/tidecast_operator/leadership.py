@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tidecast_operator.cluster import Lease, Outcome
+from tidecast_operator.api_answers import Outcome
+from tidecast_operator.cluster import Lease
 from tidecast_operator.errors import Misconfigured, TidecastError
 
 _log = logging.getLogger(__name__)

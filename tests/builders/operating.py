@@ -16,7 +16,7 @@ from tidecast_contract.forecast import QUANTILES, Forecast, ModelInfo, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus, TrainingState, TrainingStatus
-from tidecast_operator.cluster import Outcome
+from tidecast_operator.api_answers import Outcome
 from tidecast_operator.cycle import Cycle
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher

@@ -7,7 +7,8 @@ import requests
 from kubernetes import client
 
 from builders.operating import forecast_body, forecaster_spec
-from tidecast_operator.cluster import Cluster, Outcome
+from tidecast_operator.api_answers import Outcome
+from tidecast_operator.cluster import Cluster
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.handlers import WATCHED
 from tidecast_operator.leadership import Candidate, Leadership

@@ -3,7 +3,7 @@
 import pytest
 
 from tidecast_contract.services import ServiceId
-from tidecast_operator.cluster import Outcome
+from tidecast_operator.api_answers import Outcome
 from tidecast_operator.resources import managed_forecast
 
 pytestmark = pytest.mark.real

@@ -5,7 +5,8 @@ import pytest
 
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
-from tidecast_operator.cluster import Cluster, Outcome, WriteRefused, load_configuration
+from tidecast_operator.api_answers import Outcome, WriteRefused
+from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.errors import PrometheusUnavailable
 from tidecast_operator.resources import Condition, managed_forecast
 

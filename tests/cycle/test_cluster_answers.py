@@ -4,7 +4,8 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from tidecast_operator.cluster import Cluster, Outcome, WriteRefused
+from tidecast_operator.api_answers import Outcome, WriteRefused
+from tidecast_operator.cluster import Cluster
 from tidecast_operator.errors import Misconfigured
 
 BODY = {"metadata": {"namespace": "shop", "name": "checkout"}}

@@ -1,6 +1,7 @@
 import pytest
 
-from tidecast_operator.cluster import Lease, Outcome
+from tidecast_operator.api_answers import Outcome
+from tidecast_operator.cluster import Lease
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
 from tidecast_operator.leadership import Candidate, Leadership
 

@@ -5,7 +5,7 @@ import pytest
 from builders.operating import forecast_body, namespace_body, operator
 from builders.snapshots import MIDDAY, forecast, snapshot
 from builders.telemetry import cluster, workload_body
-from tidecast_operator.cluster import Outcome, WriteRefused
+from tidecast_operator.api_answers import Outcome, WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
 from tidecast_operator.publishing import preparing
 from tidecast_operator.publishing.preparing import prepare

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from tidecast_operator.cluster import Outcome, WriteRefused
+from tidecast_operator.api_answers import Outcome, WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, TidecastError
 from tidecast_operator.publishing.status import merged
 from tidecast_operator.resources import Condition, ForecastResource, digest
