@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 SERVICES_PER_NAMESPACE = 100
 CALLS_PER_SERVICE = 3
 DAY_SECONDS = 86_400
+SCRAPE_SECONDS = 15
 EXPORTED = ("istio_requests_total", "kube_pod_owner", "container_cpu_usage_seconds_total")
 
 
@@ -138,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path.endswith("/query_range"):
             self._range(form)
         elif path.endswith("/query"):
-            self._instant(form["query"][0])
+            self._instant(form["query"][0], float(form["time"][0]))
         else:
             self._reply('{"status":"success","data":[]}')
 
@@ -149,14 +150,19 @@ class Handler(BaseHTTPRequestHandler):
         self.answers.count(perf_counter() - begin)
         self._reply(f'{{"status":"success","data":{{"resultType":"matrix","result":{result}}}}}')
 
-    def _instant(self, query: str) -> None:
-        # The one instant question is which sources have data: each is named beside the metric that it is known by.
-        self.answers.count(0.0)
-        found = [
-            {"metric": {"source": source}, "value": [0, "5"]}
-            for metric, source in re.findall(r'count_over_time\((\w+)\[.*?"source", "(\w+)"', query)
-            if metric in EXPORTED
-        ]
+    def _instant(self, query: str, time: float) -> None:
+        begin = perf_counter()
+        if query.endswith("]"):  # the samples of one series, which tell how often it is scraped
+            scrapes = [[time - age, "1"] for age in range(300, 0, -SCRAPE_SECONDS)]
+            data = {"resultType": "matrix", "result": [{"metric": {}, "values": scrapes}]}
+            self._reply(json.dumps({"status": "success", "data": data}))
+            return
+        if "count_over_time" in query:
+            found = _detected(query)
+        else:
+            rows = json.loads(self.answers.answer(query, np.array([time])))
+            found = [{"metric": row["metric"], "value": row["values"][0]} for row in rows]
+        self.answers.count(perf_counter() - begin)
         self._reply(json.dumps({"status": "success", "data": {"resultType": "vector", "result": found}}))
 
     def _reply(self, text: str) -> None:
@@ -169,6 +175,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Says nothing: the counts tell enough."""
+
+
+def _detected(query: str) -> list[dict[str, Any]]:
+    """Which sources have data: each is named beside the metric that it is known by."""
+    return [
+        {"metric": {"source": source}, "value": [0, "5"]}
+        for metric, source in re.findall(r'count_over_time\((\w+)\[.*?"source", "(\w+)"', query)
+        if metric in EXPORTED
+    ]
 
 
 def main() -> None:
