@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import perf_counter
+from time import time as now
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -139,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path.endswith("/query_range"):
             self._range(form)
         elif path.endswith("/query"):
-            self._instant(form["query"][0], float(form["time"][0]))
+            self._instant(form["query"][0], float(form.get("time", [str(now())])[0]))
         else:
             self._reply('{"status":"success","data":[]}')
 
