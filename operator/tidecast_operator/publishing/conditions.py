@@ -257,7 +257,7 @@ def _model_ready(facts: ForecasterFacts) -> Condition:
     if model.kind is ModelKind.GCN_GRU:
         return Condition("ModelReady", "True", "ModelTrained", _sentence(model.reason) or "A trained model speaks.")
     if training.state is TrainingState.RUNNING:
-        return Condition("ModelReady", "False", "Training", f"A model is being trained; {_meanwhile(model)}")
+        return Condition("ModelReady", "False", "Training", f"A model is being trained. {_meanwhile(model)}")
     if training.state is TrainingState.FAILED:
         return Condition("ModelReady", "False", "TrainingFailed", f"{_sentence(training.message)} {_meanwhile(model)}")
     why = _sentence(model.reason) or _sentence(training.message)
@@ -265,8 +265,9 @@ def _model_ready(facts: ForecasterFacts) -> Condition:
 
 
 def _meanwhile(model: ModelInfo) -> str:
-    return "nothing can be forecast yet." if model.kind is ModelKind.NONE else f"until then {model.kind.value} speaks."
+    return "Nothing can be forecast yet." if model.kind is ModelKind.NONE else f"Until then {model.kind.value} speaks."
 
 
 def _sentence(text: str) -> str:
-    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+    whole = text[:1].upper() + text[1:]
+    return whole if not text or text.endswith((".", "!", "?")) else f"{whole}."
