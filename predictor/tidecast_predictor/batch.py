@@ -24,10 +24,11 @@ HALF_LIVES = (2.0, 8.0, 32.0)
 
 CHANNELS = len(FEATURES) * (len(HALF_LIVES) + 1)
 ORIGIN_PARTS = 7
-LATEST = 3
-"""Which of the parts known at an origin is the newest value against the level forecasts start from."""
+LATEST = 3 * len(FEATURES)
+"""Where in what is known at an origin the newest values against the levels forecasts start from begin."""
 
-ORIGIN = ORIGIN_PARTS * len(FEATURES)
+ORIGIN = ORIGIN_PARTS * len(FEATURES) + len(FORECAST_FEATURES)
+COURSES = ("yesterday", "usual day", "last week")
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
 
@@ -45,7 +46,7 @@ class Material:
         before_BNA: The last value known before each window; counts only where the window holds nothing.
         times_BT: Of the steps, unix seconds, int64.
         origins_BP: The steps that forecasts are made at, as positions along T, int64.
-        seasons_BPWJNF: What was measured one season before each origin and its targets:
+        days_BPWJNF: What was measured one season before each origin and its targets:
             J = SMOOTHING_STEPS + 1 + H + SMOOTHING_STEPS steps.
         calls_2E: Callers and callees, int64.
         rates_E: Requests per second along each call.
@@ -56,7 +57,7 @@ class Material:
     before_BNA: Tensor
     times_BT: Tensor
     origins_BP: Tensor
-    seasons_BPWJNF: Tensor
+    days_BPWJNF: Tensor
     calls_2E: Tensor
     rates_E: Tensor
     reference: Reference
@@ -72,8 +73,8 @@ class Batch:
         clock_BTK: The clock at each step.
         origins_BP: The steps that forecasts are made at.
         origin_NBPO: What is known of each series at the origin: levels, scales, how stale it is.
-        seasons_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
-        seasons_known_NBPFW: 1 where that is known.
+        courses_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
+        courses_known_NBPFW: 1 where that is known.
         ahead_BPK: The clock at the first and the last target.
         calls_2E: Callers and callees, int64.
         rates_E: Requests per second along each call.
@@ -85,8 +86,8 @@ class Batch:
     clock_BTK: Tensor
     origins_BP: Tensor
     origin_NBPO: Tensor
-    seasons_NBPFHW: Tensor
-    seasons_known_NBPFW: Tensor
+    courses_NBPFHW: Tensor
+    courses_known_NBPFW: Tensor
     ahead_BPK: Tensor
     calls_2E: Tensor
     rates_E: Tensor
@@ -106,7 +107,7 @@ def assemble(material: Material, architecture: Architecture) -> Batch:
     known_NBAT = torch.isfinite(z_NBAT)
     levels = _levels(z_NBAT, known_NBAT, material.before_BNA.permute(1, 0, 2))
     steps = _relative(z_NBAT, levels, scale_NA[:, None, :, None])
-    seasons, seasons_known = _seasons(material.seasons_BPWJNF, scale_NF)
+    courses, courses_known, usual_NBPF = _courses(material.days_BPWJNF, scale_NF)
     steps_NBTC = torch.cat([*steps, known_NBAT.float()], dim=2).transpose(2, 3).contiguous()
     at = material.origins_BP[None, :, None, :].expand(len(scale_NA), -1, len(FEATURES), -1)
     level_NBPA = levels[0].gather(3, at).transpose(2, 3)
@@ -121,9 +122,9 @@ def assemble(material: Material, architecture: Architecture) -> Batch:
         steps_NBTC=steps_NBTC,
         clock_BTK=encode(material.times_BT, architecture.periods),
         origins_BP=material.origins_BP,
-        origin_NBPO=_origin(level_NBPA, latest_NBPA, stale_NBPA, material.reference),
-        seasons_NBPFHW=seasons,
-        seasons_known_NBPFW=seasons_known,
+        origin_NBPO=_origin(level_NBPA, latest_NBPA, stale_NBPA, usual_NBPF, material.reference),
+        courses_NBPFHW=courses,
+        courses_known_NBPFW=courses_known,
         ahead_BPK=torch.cat(ahead, dim=-1),
         calls_2E=material.calls_2E,
         rates_E=material.rates_E,
@@ -168,23 +169,31 @@ def _staleness(known_NBAT: Tensor) -> Tensor:
     return torch.log1p((steps - last).float()) / 4
 
 
-def _seasons(seasons_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor]:
-    """The smoothed course after the same moment of past seasons, relative to that moment; 0 and a flag if unknown."""
-    z = seasons_BPWJNF.permute(4, 0, 1, 5, 2, 3)  # N B P F W J
+def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    The smoothed `COURSES` after the same moment of past days, relative to that moment; 0 and a flag if unknown.
+
+    The third is what is usual at this moment of the day, on the model's scale, (N, B, P, F); NaN if unknown.
+    """
+    z = days_BPWJNF.permute(4, 0, 1, 5, 2, 3)  # N B P F W J
     known = torch.isfinite(z).float()
     width = 2 * SMOOTHING_STEPS + 1
     total = z.nan_to_num(0.0).unfold(-1, width, 1).sum(-1)
     smooth = total / known.unfold(-1, width, 1).sum(-1)
     course = (smooth[..., 1:] - smooth[..., :1]) / scale_NF[:, None, None, :, None, None]
-    flags = torch.isfinite(course).float().mean(-1)
-    return course.nan_to_num(0.0).clamp(-2 * _LIMIT, 2 * _LIMIT).transpose(-1, -2), flags
+    chosen = torch.stack([course[..., 0, :], course.nanmean(-2), course[..., -1, :]], dim=-1)
+    flags = torch.isfinite(chosen).float().mean(-2)
+    return chosen.nan_to_num(0.0).clamp(-2 * _LIMIT, 2 * _LIMIT), flags, smooth[..., 0].nanmean(-1)
 
 
-def _origin(level_NBPA: Tensor, latest_NBPA: Tensor, stale_NBPA: Tensor, reference: Reference) -> Tensor:
+def _origin(
+    level_NBPA: Tensor, latest_NBPA: Tensor, stale_NBPA: Tensor, usual_NBPF: Tensor, reference: Reference
+) -> Tensor:
     spread, change = torch.from_numpy(reference.spread), torch.from_numpy(reference.change)
     usual = torch.from_numpy(reference.median)
     wide = level_NBPA.shape
     unusual = ((level_NBPA - usual[:, None, None]) / spread[:, None, None]).nan_to_num(0.0).clamp(-5, 5)
+    excess = (level_NBPA[..., : len(FORECAST_FEATURES)] - usual_NBPF) / change[:, None, None, : len(FORECAST_FEATURES)]
     parts = [
         level_NBPA.nan_to_num(0.0) / 5,
         torch.isfinite(level_NBPA).float(),
@@ -193,5 +202,6 @@ def _origin(level_NBPA: Tensor, latest_NBPA: Tensor, stale_NBPA: Tensor, referen
         stale_NBPA,
         spread.log()[:, None, None].expand(wide) / 3,
         change.log()[:, None, None].expand(wide) / 3,
+        excess.nan_to_num(0.0).clamp(-_LIMIT, _LIMIT),
     ]
     return torch.cat(parts, dim=-1)

@@ -81,6 +81,6 @@ class Architecture:
             raise ValueError(f"quantiles must rise and hold 0.5, not {self.quantiles}")
 
     @property
-    def seasons(self) -> tuple[int, ...]:
-        """How many steps ago the same hour of yesterday and of last week are."""
-        return tuple(max(1, round(season / self.step_seconds)) for season in (DAY_SECONDS, WEEK_SECONDS))
+    def days(self) -> tuple[int, ...]:
+        """How many steps ago the same hour of each of the last seven days is, yesterday first."""
+        return tuple(max(1, round(day * DAY_SECONDS / self.step_seconds)) for day in range(1, 8))

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tidecast_contract.snapshot import Snapshot
@@ -110,32 +111,30 @@ class _Sampler:
         return self._hide(material), truth
 
     def _hide(self, material: Material) -> Material:
-        """Hide what a cluster may lack: features, steps, seasons, calls, and for some services all of their past."""
+        """Hide what a cluster may lack: features, steps, days, calls, and for some services all of their past."""
         z = material.z_BTNA
         samples, steps, services, features = z.shape
         hidden = self._chance(0.3, (samples, 1, services, 1)) & self._chance(0.3, (samples, 1, services, features))
         gaps = self._chance(0.2, (samples, 1, services, 1)) & self._chance(0.3, (samples, steps, services, 1))
-        born = torch.where(
-            self._chance(0.1, (samples, services)), self._integers(steps, (samples, services)), torch.tensor(0)
-        )
+        new = self._chance(0.15, (services,))
+        young = new & self._chance(0.5, (samples, services))
+        born = torch.where(young, self._integers(steps, (samples, services)), torch.tensor(0))
         unborn = torch.arange(steps)[None, :, None] < born[:, None]
-        new = (born > 0)[:, None, None, None, :, None]
-        forgotten = self._chance(0.1, (samples, 1, len(self._architecture.seasons), 1, services, 1))
+        forgotten = self._chance(0.15, (samples, 1, len(self._architecture.days), 1, services, 1))
         kept = ~self._chance(0.1, material.rates_E.shape)
         return replace(
             material,
             z_BTNA=z.masked_fill(hidden | gaps | unborn[..., None], torch.nan),
-            before_BNA=material.before_BNA.masked_fill((born > 0)[..., None], torch.nan),
-            seasons_BPWJNF=material.seasons_BPWJNF.masked_fill(new | forgotten, torch.nan),
+            before_BNA=material.before_BNA.masked_fill(new[:, None], torch.nan),
+            days_BPWJNF=material.days_BPWJNF.masked_fill(new[:, None] | forgotten, torch.nan),
             calls_2E=material.calls_2E[:, kept],
             rates_E=material.rates_E[kept],
-            reference=self._without_some(),
+            reference=self._without(new.numpy()),
         )
 
-    def _without_some(self) -> Reference:
-        """The reference as it is when one in ten services has no history."""
-        new = self._chance(0.1, (self._reference.median.shape[0], 1)).numpy()
-        reference = self._reference
+    def _without(self, new_N: NDArray[np.bool_]) -> Reference:
+        """The reference as it is when some services have no history."""
+        new, reference = new_N[:, None], self._reference
         return Reference(
             median=np.where(new, np.float32(np.nan), reference.median),
             spread=np.where(new, reference.pool.spread, reference.spread),

@@ -9,7 +9,7 @@ It knows no single service: every weight is shared, the graph is an input. So a 
 forecast, and services may come and go. Units, clocks and histories are `batch`'s business.
 
 Shapes, as suffixes: `N` services, `B` samples, `T` steps, `P` origins in a sample, `C` channels, `K` numbers of the clock,
-`O` numbers known at an origin, `F` forecast features, `H` horizon steps, `W` seasons, `D` hidden, `Q` quantiles, `E` calls.
+`O` numbers known at an origin, `F` forecast features, `H` horizon steps, `W` courses, `D` hidden, `Q` quantiles, `E` calls.
 """
 
 import warnings
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tidecast_contract.features import FORECAST_FEATURES
-from tidecast_predictor.batch import CHANNELS, LATEST, ORIGIN, ORIGIN_PARTS, Batch
+from tidecast_predictor.batch import CHANNELS, COURSES, LATEST, ORIGIN, Batch
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.time_encoding import width
 
@@ -103,11 +103,11 @@ class GcnGru(nn.Module):
         self.architecture = architecture
         features, horizon = len(FORECAST_FEATURES), architecture.horizon_steps
         clock, hidden = width(architecture.periods), architecture.hidden
-        naive = 1 + len(architecture.seasons)
+        naive = 1 + len(COURSES)
         self.slices = DirectedConvolution(CHANNELS, hidden)
         self.clock = nn.Linear(clock, hidden, bias=False)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
-        seasonal = features * len(architecture.seasons) * (horizon + 1)
+        seasonal = features * len(COURSES) * (horizon + 1)
         self.origin = nn.Linear(hidden + ORIGIN + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
         self.neighbours = DirectedConvolution(hidden, hidden)
         self.last = nn.Linear(2 * hidden, architecture.head)
@@ -138,8 +138,8 @@ class GcnGru(nn.Module):
                 state_NBPD,
                 batch.origin_NBPO,
                 graph.numbers_N4[:, None, None].expand(*state_NBPD.shape[:3], -1),
-                batch.seasons_NBPFHW.flatten(3),
-                batch.seasons_known_NBPFW.flatten(3),
+                batch.courses_NBPFHW.flatten(3),
+                batch.courses_known_NBPFW.flatten(3),
                 batch.ahead_BPK.expand(len(state_NBPD), -1, -1, -1),
             ],
             dim=-1,
@@ -176,9 +176,9 @@ class GcnGru(nn.Module):
         features, horizon, count = self.calibration.shape
         shape = last_NBPX.shape[:-1]
         raw = self.correction(last_NBPX).view(*shape, features, horizon, count)
-        latest = batch.origin_NBPO.view(*shape, ORIGIN_PARTS, -1)[..., LATEST, :features]
+        latest = batch.origin_NBPO[..., LATEST : LATEST + features]
         gates = (self.gates(last_NBPX).view(*shape, features, 1, -1) + self.gates_by_step).sigmoid()
-        naive = (gates[..., 1:] * batch.seasons_NBPFHW).sum(-1) + gates[..., 0] * latest[..., None]
+        naive = (gates[..., 1:] * batch.courses_NBPFHW).sum(-1) + gates[..., 0] * latest[..., None]
         middle = self.architecture.quantiles.index(0.5)
         median = raw[..., middle] + naive
         away = functional.softplus(raw)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-HARMONICS = 2
+HARMONICS = 8
 
 
 def width(periods: Sequence[int]) -> int:

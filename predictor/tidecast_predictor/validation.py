@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.baselines import LastValue, SeasonalNaive
+from tidecast_predictor.naive import LastValue, SeasonalNaive
 from tidecast_predictor.batch import Material, assemble
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru

@@ -96,8 +96,8 @@ class Past:
         earlier, later = self.values(times), self.values(times + lag * snapshot.step_seconds)
         window = snapshot.values
         return refer(
-            to_model(np.concatenate([earlier, window[:-lag] if lag < len(window) else window[:0]])),
-            to_model(np.concatenate([later, window[lag:]])),
+            to_model(np.concatenate([earlier, window[:-lag:lag] if lag < len(window) else window[:0]])),
+            to_model(np.concatenate([later, window[lag::lag]])),
             pool,
         )
 
@@ -108,15 +108,15 @@ class Past:
         used = min(steps, snapshot.steps)
         window[steps - used :] = snapshot.values[snapshot.steps - used :]
         shortened = replace(self, snapshot=replace(snapshot, values=window))
-        ago = np.array(architecture.seasons)[:, None] - _around(architecture.horizon_steps)[None, :]
+        ago = np.array(architecture.days)[:, None] - _around(architecture.horizon_steps)[None, :]
         times = snapshot.end_time - ago * snapshot.step_seconds
-        seasons = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
+        days = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
         return Material(
             z_BTNA=torch.from_numpy(to_model(window))[None],
             before_BNA=torch.from_numpy(to_model(shortened.before()))[None],
             times_BT=torch.from_numpy(shortened.snapshot.times)[None],
             origins_BP=torch.tensor([[steps - 1]]),
-            seasons_BPWJNF=torch.from_numpy(seasons[..., : len(FORECAST_FEATURES)])[None, None],
+            days_BPWJNF=torch.from_numpy(days[..., : len(FORECAST_FEATURES)])[None, None],
             calls_2E=torch.from_numpy(snapshot.calls),
             rates_E=torch.from_numpy(snapshot.rates),
             reference=reference,
@@ -191,17 +191,17 @@ class Recording:
         at_BT = starts_B[:, None] + torch.arange(steps)
         bases_BP = starts_B[:, None] + origins_BP
         around_J = torch.from_numpy(_around(architecture.horizon_steps))
-        seasons_W = torch.tensor(architecture.seasons)
-        at_BPWJ = bases_BP[..., None, None] - seasons_W[:, None] + around_J
-        seasons = self._gather(at_BPWJ, len(FORECAST_FEATURES))
-        seasons[at_BPWJ > bases_BP[..., None, None]] = torch.nan
+        days_W = torch.tensor(architecture.days)
+        at_BPWJ = bases_BP[..., None, None] - days_W[:, None] + around_J
+        days = self._gather(at_BPWJ, len(FORECAST_FEATURES))
+        days[at_BPWJ > bases_BP[..., None, None]] = torch.nan
         grid_B = (starts_B // _GRID_STEPS).clamp(min=0, max=len(self.before_GNA) - 1)
         return Material(
             z_BTNA=self._gather(at_BT, len(FEATURES)),
             before_BNA=self.before_GNA[grid_B],
             times_BT=self.start_time + at_BT * self.step_seconds,
             origins_BP=origins_BP,
-            seasons_BPWJNF=seasons,
+            days_BPWJNF=days,
             calls_2E=self.calls_2E,
             rates_E=self.rates_E,
             reference=reference,

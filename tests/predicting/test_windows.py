@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from builders.recordings import HALF_HOUR, part, seasonal, untrained
-from tidecast_predictor.baselines import SeasonalNaive
+from tidecast_predictor.naive import SeasonalNaive
 from tidecast_predictor.batch import assemble
 from tidecast_predictor.windows import Past, Recording, past_at, recorded
 

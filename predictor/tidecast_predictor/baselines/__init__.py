@@ -1,9 +1,7 @@
 """
-Methods to be measured against, and to fall back on.
+Methods of others, to be measured against: each written from its paper, all behind one interface.
 """
 
-from tidecast_predictor.baselines.last_value import LastValue
-from tidecast_predictor.baselines.method import ForecastingMethod
-from tidecast_predictor.baselines.seasonal_naive import SeasonalNaive
+from tidecast_predictor.baselines.method import Answer, CannotForecast, Fitted, Method, Progress, Series, Task
 
-__all__ = ["ForecastingMethod", "LastValue", "SeasonalNaive"]
+__all__ = ["Answer", "CannotForecast", "Fitted", "Method", "Progress", "Series", "Task"]

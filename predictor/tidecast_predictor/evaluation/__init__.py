@@ -1,0 +1,3 @@
+"""
+Measures methods against each other on recordings, in a way that cannot flatter any of them.
+"""
