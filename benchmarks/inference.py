@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.batch import CHANNELS, assemble
+from tidecast_predictor.batch import assemble, channels
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import predict
@@ -36,7 +36,7 @@ class Plain(nn.Module):
         super().__init__()
         from torch_geometric.nn import GCNConv  # noqa: PLC0415 - after tidecast_predictor, which quiets its import
 
-        self.convolution = GCNConv(CHANNELS, architecture.hidden)
+        self.convolution = GCNConv(channels(architecture), architecture.hidden)
         self.gru = nn.GRU(architecture.hidden, architecture.hidden, batch_first=True)
         outputs = len(FORECAST_FEATURES) * architecture.horizon_steps * len(architecture.quantiles)
         self.head = nn.Sequential(

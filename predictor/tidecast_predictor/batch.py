@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.time_encoding import encode
@@ -22,18 +21,32 @@ from tidecast_predictor.time_encoding import encode
 HALF_LIVES = (2.0, 8.0, 32.0)
 """In steps, of the running levels a series is compared with; the first is the level forecasts start from."""
 
-CHANNELS = len(FEATURES) * (len(HALF_LIVES) + 1)
-ORIGIN_PARTS = 7
-LATEST = 3 * len(FEATURES)
-"""Where in what is known at an origin the newest values against the levels forecasts start from begin."""
-
-ORIGIN = ORIGIN_PARTS * len(FEATURES) + len(FORECAST_FEATURES)
 COURSES = ("yesterday", "usual day", "last week")
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
 
 _HALVINGS = 100.0  # of a weight; with more of them float32 would forget what a long window knows from its beginning
 _LIMIT = 8.0  # usual changes; beyond, an outlier says no more than that it is one
+
+
+_ORIGIN_PARTS = 7
+_LATEST_PART = 3
+
+
+def channels(architecture: Architecture) -> int:
+    """C, how many numbers tell of a step."""
+    return architecture.features * (len(HALF_LIVES) + 1)
+
+
+def origin_width(architecture: Architecture) -> int:
+    """O, how many numbers tell of an origin."""
+    return _ORIGIN_PARTS * architecture.features + architecture.forecast_features
+
+
+def latest(origin_NBPO: Tensor, architecture: Architecture) -> Tensor:
+    """Of what is known at an origin, the newest values against the levels forecasts start from, (N, B, P, F)."""
+    begin = _LATEST_PART * architecture.features
+    return origin_NBPO[..., begin : begin + architecture.forecast_features]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,14 +115,15 @@ class Batch:
 def assemble(material: Material, architecture: Architecture) -> Batch:
     """Make the model's inputs from measurements."""
     scale_NA = torch.from_numpy(material.reference.change)
-    scale_NF = scale_NA[:, : len(FORECAST_FEATURES)]
+    forecast = slice(architecture.forecast_features)
+    scale_NF = scale_NA[:, forecast]
     z_NBAT = material.z_BTNA.permute(2, 0, 3, 1).contiguous()
     known_NBAT = torch.isfinite(z_NBAT)
     levels = _levels(z_NBAT, known_NBAT, material.before_BNA.permute(1, 0, 2))
     steps = _relative(z_NBAT, levels, scale_NA[:, None, :, None])
     courses, courses_known, usual_NBPF = _courses(material.days_BPWJNF, scale_NF)
     steps_NBTC = torch.cat([*steps, known_NBAT.float()], dim=2).transpose(2, 3).contiguous()
-    at = material.origins_BP[None, :, None, :].expand(len(scale_NA), -1, len(FEATURES), -1)
+    at = material.origins_BP[None, :, None, :].expand(len(scale_NA), -1, architecture.features, -1)
     level_NBPA = levels[0].gather(3, at).transpose(2, 3)
     latest_NBPA = steps[0].gather(3, at).transpose(2, 3)
     stale_NBPA = _staleness(known_NBAT).gather(3, at).transpose(2, 3)
@@ -128,7 +142,7 @@ def assemble(material: Material, architecture: Architecture) -> Batch:
         ahead_BPK=torch.cat(ahead, dim=-1),
         calls_2E=material.calls_2E,
         rates_E=material.rates_E,
-        centre_NBPF=level_NBPA[..., : len(FORECAST_FEATURES)],
+        centre_NBPF=level_NBPA[..., forecast],
         scale_NF=scale_NF,
     )
 
@@ -193,7 +207,8 @@ def _origin(
     usual = torch.from_numpy(reference.median)
     wide = level_NBPA.shape
     unusual = ((level_NBPA - usual[:, None, None]) / spread[:, None, None]).nan_to_num(0.0).clamp(-5, 5)
-    excess = (level_NBPA[..., : len(FORECAST_FEATURES)] - usual_NBPF) / change[:, None, None, : len(FORECAST_FEATURES)]
+    forecast = slice(usual_NBPF.shape[-1])
+    excess = (level_NBPA[..., forecast] - usual_NBPF) / change[:, None, None, forecast]
     parts = [
         level_NBPA.nan_to_num(0.0) / 5,
         torch.isfinite(level_NBPA).float(),

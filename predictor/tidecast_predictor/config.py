@@ -4,6 +4,8 @@ Settings of the predictor, grouped by subject. Read from flags in `cli` alone, p
 
 from dataclasses import dataclass
 
+from tidecast_contract.features import FEATURES, FORECAST_FEATURES
+
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
@@ -60,6 +62,8 @@ class Architecture:
         hidden: Units of its recurrent state.
         head: Units of the last hidden layer.
         quantiles: Rising, in (0, 1), 0.5 among them.
+        features: How many it reads of each service.
+        forecast_features: How many of them, the first ones, it forecasts.
 
     Raises:
         ValueError: If a number is not positive, or the quantiles do not rise around 0.5.
@@ -72,11 +76,17 @@ class Architecture:
     hidden: int = 64
     head: int = 128
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    features: int = len(FEATURES)
+    forecast_features: int = len(FORECAST_FEATURES)
 
     def __post_init__(self) -> None:
-        for name in ("step_seconds", "window_steps", "horizon_steps", "hidden", "head"):
+        for name in (
+            "step_seconds", "window_steps", "horizon_steps", "hidden", "head", "features", "forecast_features",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.forecast_features > self.features:
+            raise ValueError(f"forecast_features must be among the {self.features}, not {self.forecast_features}")
         if 0.5 not in self.quantiles or list(self.quantiles) != sorted(set(self.quantiles)):
             raise ValueError(f"quantiles must rise and hold 0.5, not {self.quantiles}")
 

@@ -107,7 +107,7 @@ class _Sampler:
         material = self._recording.material(
             starts, origins, reference=self._reference, steps=self._steps, architecture=self._architecture
         )
-        truth = self._recording.targets(starts[:, None] + origins, self._architecture.horizon_steps)
+        truth = self._recording.targets(starts[:, None] + origins, self._architecture)
         return self._hide(material), truth
 
     def _hide(self, material: Material) -> Material:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidecast_contract.features import FORECAST_FEATURES
-from tidecast_predictor.batch import CHANNELS, COURSES, LATEST, ORIGIN, Batch
+from tidecast_predictor.batch import COURSES, Batch, channels, latest, origin_width
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.time_encoding import width
 
@@ -101,14 +100,14 @@ class GcnGru(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        features, horizon = len(FORECAST_FEATURES), architecture.horizon_steps
+        features, horizon = architecture.forecast_features, architecture.horizon_steps
         clock, hidden = width(architecture.periods), architecture.hidden
         naive = 1 + len(COURSES)
-        self.slices = DirectedConvolution(CHANNELS, hidden)
+        self.slices = DirectedConvolution(channels(architecture), hidden)
         self.clock = nn.Linear(clock, hidden, bias=False)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
         seasonal = features * len(COURSES) * (horizon + 1)
-        self.origin = nn.Linear(hidden + ORIGIN + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
+        self.origin = nn.Linear(hidden + origin_width(architecture) + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
         self.neighbours = DirectedConvolution(hidden, hidden)
         self.last = nn.Linear(2 * hidden, architecture.head)
         self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
@@ -176,9 +175,10 @@ class GcnGru(nn.Module):
         features, horizon, count = self.calibration.shape
         shape = last_NBPX.shape[:-1]
         raw = self.correction(last_NBPX).view(*shape, features, horizon, count)
-        latest = batch.origin_NBPO[..., LATEST : LATEST + features]
         gates = (self.gates(last_NBPX).view(*shape, features, 1, -1) + self.gates_by_step).sigmoid()
-        naive = (gates[..., 1:] * batch.courses_NBPFHW).sum(-1) + gates[..., 0] * latest[..., None]
+        naive = (gates[..., 1:] * batch.courses_NBPFHW).sum(-1) + gates[..., 0] * latest(
+            batch.origin_NBPO, self.architecture
+        )[..., None]
         middle = self.architecture.quantiles.index(0.5)
         median = raw[..., middle] + naive
         away = functional.softplus(raw)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-HARMONICS = 8
+HARMONICS = 2
 
 
 def width(periods: Sequence[int]) -> int:

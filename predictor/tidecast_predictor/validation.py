@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.naive import LastValue, SeasonalNaive
 from tidecast_predictor.batch import Material, assemble
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
+from tidecast_predictor.naive import LastValue, SeasonalNaive
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.scores import Scores, coverage, lead, scaled_error, series_scale, stretch
@@ -96,7 +96,7 @@ class Validation:
                 material.origins_BP
                 + (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds
             )
-            truth = self._recording.targets(bases, self._architecture.horizon_steps)
+            truth = self._recording.targets(bases, self._architecture)
             relative = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
             truths.append(relative[:, :, 0].numpy())
         stretches = _stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)

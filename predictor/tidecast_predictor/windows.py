@@ -94,10 +94,11 @@ class Past:
         stride = max(1, held // REFERENCE_SAMPLES)
         times = snapshot.end_time - (lag + stride * np.arange(REFERENCE_SAMPLES)) * snapshot.step_seconds
         earlier, later = self.values(times), self.values(times + lag * snapshot.step_seconds)
-        window = snapshot.values
+        # A window's steps are near each other: all of them would count as a history that an hour is not.
+        newest = np.arange(snapshot.steps - 1, lag - 1, -lag)
         return refer(
-            to_model(np.concatenate([earlier, window[:-lag:lag] if lag < len(window) else window[:0]])),
-            to_model(np.concatenate([later, window[lag::lag]])),
+            to_model(np.concatenate([earlier, snapshot.values[newest - lag]])),
+            to_model(np.concatenate([later, snapshot.values[newest]])),
             pool,
         )
 
@@ -193,11 +194,11 @@ class Recording:
         around_J = torch.from_numpy(_around(architecture.horizon_steps))
         days_W = torch.tensor(architecture.days)
         at_BPWJ = bases_BP[..., None, None] - days_W[:, None] + around_J
-        days = self._gather(at_BPWJ, len(FORECAST_FEATURES))
+        days = self._gather(at_BPWJ, architecture.forecast_features)
         days[at_BPWJ > bases_BP[..., None, None]] = torch.nan
         grid_B = (starts_B // _GRID_STEPS).clamp(min=0, max=len(self.before_GNA) - 1)
         return Material(
-            z_BTNA=self._gather(at_BT, len(FEATURES)),
+            z_BTNA=self._gather(at_BT, architecture.features),
             before_BNA=self.before_GNA[grid_B],
             times_BT=self.start_time + at_BT * self.step_seconds,
             origins_BP=origins_BP,
@@ -207,10 +208,10 @@ class Recording:
             reference=reference,
         )
 
-    def targets(self, bases_BP: Tensor, horizon_steps: int) -> Tensor:
+    def targets(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
         """What came true after each origin, on the model's scale, (N, B, P, F, H); NaN where missing."""
-        at_BPH = bases_BP[..., None] + torch.arange(1, horizon_steps + 1)
-        return self._gather(at_BPH, len(FORECAST_FEATURES)).permute(3, 0, 1, 4, 2)
+        at_BPH = bases_BP[..., None] + torch.arange(1, architecture.horizon_steps + 1)
+        return self._gather(at_BPH, architecture.forecast_features).permute(3, 0, 1, 4, 2)
 
     def _gather(self, at: Tensor, features: int) -> Tensor:
         """Steps at any positions, (*at.shape, N, features); NaN outside of the recording."""

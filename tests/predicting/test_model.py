@@ -10,7 +10,7 @@ import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
 from tidecast_predictor.batch import assemble
-from tidecast_predictor.model import DirectedConvolution
+from tidecast_predictor.model import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.windows import Past
 
@@ -80,11 +80,13 @@ def test_who_calls_and_who_is_called_differ():
 
 
 def test_the_share_of_a_caller_counts_and_not_its_scale():
-    two = {"calls": np.array([[0, 1], [2, 2]])}
+    calls = torch.tensor([[0, 1], [2, 2]])
     even, tenfold, skewed = (
-        answer(window(**two, rates=np.array(rates, np.float32))) for rates in ((5, 5), (50, 50), (9, 1))
+        CallGraph.of(calls, torch.tensor(rates), 3).callers_NN.to_dense() for rates in ([5.0, 5], [50.0, 50], [9.0, 1])
     )
-    assert np.abs(even - tenfold).max() < np.abs(even - skewed).max()
+    assert torch.equal(even, tenfold)
+    assert even[2].tolist() == [0.5, 0.5, 0]
+    assert skewed[2].tolist() == pytest.approx([0.9, 0.1, 0])
 
 
 def test_callees_and_callers_have_weights_of_their_own():

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from builders.recordings import HALF_HOUR, part, seasonal, untrained
+from tidecast_predictor.batch import COURSES, assemble
 from tidecast_predictor.naive import SeasonalNaive
-from tidecast_predictor.batch import assemble
 from tidecast_predictor.windows import Past, Recording, past_at, recorded
 
 ARCHITECTURE = untrained().model.architecture
@@ -29,7 +29,7 @@ def both_ways(snapshot, origin, window_steps=8):
 @pytest.mark.parametrize("origin", [5, 60, 400])
 def test_training_and_serving_see_the_same(origin):
     trained, served = both_ways(seasonal(12), origin)
-    for name in ("steps_NBTC", "clock_BTK", "origin_NBPO", "seasons_NBPFHW", "seasons_known_NBPFW", "ahead_BPK"):
+    for name in ("steps_NBTC", "clock_BTK", "origin_NBPO", "courses_NBPFHW", "courses_known_NBPFW", "ahead_BPK"):
         assert torch.allclose(getattr(trained, name), getattr(served, name), atol=1e-5), name
 
 
@@ -47,7 +47,7 @@ def test_nothing_after_the_origin_is_seen(horizon):
 
     before = batch()
     recording.z_TNA[401:] = 99
-    assert torch.equal(before.seasons_NBPFHW, batch().seasons_NBPFHW)
+    assert torch.equal(before.courses_NBPFHW, batch().courses_NBPFHW)
     assert torch.equal(before.steps_NBTC, batch().steps_NBTC)
 
 
@@ -64,7 +64,16 @@ def test_the_season_is_the_course_of_yesterday():
     z = np.log1p(snapshot.values[:, :, 0] / 0.1)
     yesterday = z[400 - 48 + 4] - z[400 - 48]
     # The course is smoothed over five steps, which flattens it a little.
-    assert trained.seasons_NBPFHW[:, 0, 0, 0, 3, 0] * trained.scale_NF[:, 0] == pytest.approx(yesterday, abs=0.25)
+    assert trained.courses_NBPFHW[:, 0, 0, 0, 3, 0] * trained.scale_NF[:, 0] == pytest.approx(yesterday, abs=0.25)
+
+
+def test_the_usual_day_is_the_mean_course_of_the_days_that_are_known():
+    snapshot = seasonal(4)
+    trained, _ = both_ways(snapshot, 150)
+    z = np.log1p(snapshot.values[:, :, 0] / 0.1)
+    courses = [z[150 - 48 * day + 4] - z[150 - 48 * day] for day in (1, 2, 3)]
+    usual = trained.courses_NBPFHW[:, 0, 0, 0, 3, COURSES.index("usual day")] * trained.scale_NF[:, 0]
+    assert usual == pytest.approx(np.mean(courses, axis=0), abs=0.25)
 
 
 def test_a_past_hides_what_comes_after_its_moment():

@@ -16,10 +16,10 @@ from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import QUANTILES, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.config import DAY_SECONDS
 from tidecast_predictor.naive.last_value import LastValue
 from tidecast_predictor.naive.method import ForecastingMethod
 from tidecast_predictor.naive.seasonal_naive import SeasonalNaive
-from tidecast_predictor.config import DAY_SECONDS
 from tidecast_predictor.scaling import to_model, to_units
 from tidecast_predictor.windows import Past
 
