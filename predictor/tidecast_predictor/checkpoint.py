@@ -26,7 +26,7 @@ from tidecast_contract.forecast import QUANTILES, ModelInfo, ModelKind
 from tidecast_contract.wire import CONTRACT_VERSION
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
-from tidecast_predictor.scaling import RESOLUTIONS, Pool
+from tidecast_predictor.scaling import SCALES, Pool
 from tidecast_predictor.scores import Scores
 
 FORMAT = 2
@@ -156,7 +156,8 @@ def _expected() -> dict[str, Any]:
         "format": FORMAT,
         "contractVersion": CONTRACT_VERSION,
         "features": [
-            {"name": feature.name, "unit": feature.unit, "resolution": RESOLUTIONS.get(feature)} for feature in FEATURES
+            {"name": feature.name, "unit": feature.unit, "scale": asdict(scale)}
+            for feature, scale in zip(FEATURES, SCALES, strict=True)
         ],
         "forecastFeatures": [feature.name for feature in FORECAST_FEATURES],
         "quantiles": list(QUANTILES),

@@ -64,6 +64,8 @@ class Architecture:
         quantiles: Rising, in (0, 1), 0.5 among them.
         features: How many it reads of each service.
         forecast_features: How many of them, the first ones, it forecasts.
+        recurrent: False leaves the GRU out: an ablation.
+        seasonal: False hides the courses of the days before: an ablation.
 
     Raises:
         ValueError: If a number is not positive, or the quantiles do not rise around 0.5.
@@ -78,6 +80,8 @@ class Architecture:
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
     features: int = len(FEATURES)
     forecast_features: int = len(FORECAST_FEATURES)
+    recurrent: bool = True
+    seasonal: bool = True
 
     def __post_init__(self) -> None:
         for name in (

@@ -105,18 +105,20 @@ class GcnGru(nn.Module):
         naive = 1 + len(COURSES)
         self.slices = DirectedConvolution(channels(architecture), hidden)
         self.clock = nn.Linear(clock, hidden, bias=False)
-        self.gru = nn.GRU(hidden, hidden, batch_first=True)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True) if architecture.recurrent else None
         seasonal = features * len(COURSES) * (horizon + 1)
         self.origin = nn.Linear(hidden + origin_width(architecture) + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
         self.neighbours = DirectedConvolution(hidden, hidden)
         self.last = nn.Linear(2 * hidden, architecture.head)
         self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
+        self.mean = nn.Linear(architecture.head, features * horizon)
         self.gates = nn.Linear(architecture.head, features * naive)
         self.gates_by_step = nn.Parameter(torch.full((features, horizon, naive), -1.0))
         self.register_buffer("calibration", torch.ones(features, horizon, len(architecture.quantiles)))
         self.calibration: Tensor
         with torch.no_grad():
             self.correction.weight.mul_(0.1)
+            self.mean.weight.mul_(0.1)
 
     @property
     def device(self) -> torch.device:
@@ -130,6 +132,10 @@ class GcnGru(nn.Module):
         Returns:
             Changes from `centre` in units of `scale`, float32 of shape (N, B, P, F, H, Q), not falling along Q.
         """
+        return self.quantiles_and_mean(batch)[0]
+
+    def quantiles_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """As `forward`, and beside the quantiles the mean, (N, B, P, F, H): what is best under squared error."""
         graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
         state_NBPD = self._recur(batch, graph)
         known_NBPX = torch.cat(
@@ -145,7 +151,10 @@ class GcnGru(nn.Module):
         )
         here_NBPD = self.origin(known_NBPX).relu()
         around_NBPD = here_NBPD + self.neighbours(here_NBPD, *_propagate(graph, here_NBPD)).relu()
-        return self._quantiles(self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu(), batch)
+        last_NBPX = self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu()
+        quantiles = self._quantiles(last_NBPX, batch)
+        median = quantiles[..., self.architecture.quantiles.index(0.5)]
+        return quantiles, median + self.mean(last_NBPX).view_as(median)
 
     def calibrated(self, changes: Tensor) -> Tensor:
         """The output of `forward` with the distances from the median stretched to what validation showed."""
@@ -167,7 +176,9 @@ class GcnGru(nn.Module):
         for begin in range(0, services, size):
             block = slice(begin, begin + size)
             slices = self.slices(batch.steps_NBTC[block], from_callees[block], from_callers[block]) + clock_BTD
-            course, _ = self.gru(slices.relu().flatten(0, 1))
+            course = slices.relu().flatten(0, 1)
+            if self.gru is not None:
+                course, _ = self.gru(course)
             states.append(course.view(-1, samples, steps, self.architecture.hidden).gather(2, at[block]))
         return torch.cat(states) if states else batch.steps_NBTC.new_zeros(at.shape)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tidecast_predictor.batch import Batch, Material, assemble
 from tidecast_predictor.model import GcnGru
-from tidecast_predictor.scaling import to_units
+from tidecast_predictor.scaling import tensor_to_units
 
 
 def predict(model: GcnGru, material: Material) -> NDArray[np.float32]:
@@ -20,8 +20,8 @@ def predict(model: GcnGru, material: Material) -> NDArray[np.float32]:
     """
     with torch.inference_mode():
         batch = assemble(material, model.architecture).to(model.device)
-        scaled = rescale(model.calibrated(model(batch)), batch).cpu().numpy()
-    values = np.moveaxis(to_units(np.moveaxis(scaled, 3, -1)), -1, 3)
+        scaled = rescale(model.calibrated(model(batch)), batch)
+        values = tensor_to_units(scaled, dim=3).cpu().numpy()
     # What rises by less than a rounding error may fall by one on the way through exp.
     return np.maximum.accumulate(values, axis=-1)
 

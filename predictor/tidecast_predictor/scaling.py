@@ -6,32 +6,44 @@ log(1 + x / resolution); a ratio within [0, 1] goes through arcsin(sqrt(x)), whi
 Both keep the order of values, so a median stays a median.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from tidecast_contract.features import (
-    CPU,
-    ERRORS,
-    FEATURES,
-    LATENCY_P50,
-    LATENCY_P95,
-    MEMORY,
-    READY_REPLICAS,
-    REQUESTS,
-    Feature,
+from tidecast_contract.features import CPU, ERRORS, FEATURES, MEMORY, READY_REPLICAS, REQUESTS, Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """
+    How a feature's unit becomes the model's scale.
+
+    Attributes:
+        kind: `log` is log(1 + x / resolution) of what is never negative, `ratio` is arcsin(sqrt(x)) of what lies within
+            [0, 1], `linear` is x / resolution of anything.
+        resolution: In the feature's unit; a log is linear far below it.
+    """
+
+    kind: Literal["log", "ratio", "linear"]
+    resolution: float = 1.0
+
+
+_RESOLUTIONS: dict[Feature, float] = {REQUESTS: 0.1, CPU: 0.01, MEMORY: 2.0**20, READY_REPLICAS: 1.0}
+_LATENCY_RESOLUTION = 0.001
+
+SCALES: tuple[Scale, ...] = tuple(
+    Scale("ratio") if feature is ERRORS else Scale("log", _RESOLUTIONS.get(feature, _LATENCY_RESOLUTION))
+    for feature in FEATURES
 )
+"""Of the contract's features."""
 
-RESOLUTIONS: dict[Feature, float] = {
-    REQUESTS: 0.1,
-    LATENCY_P50: 0.001,
-    LATENCY_P95: 0.001,
-    CPU: 0.01,
-    MEMORY: 2.0**20,
-    READY_REPLICAS: 1.0,
-}
-"""In the feature's unit: far below it the scale is linear, far above it logarithmic."""
+_LARGEST_LOG = 40.0
+"""exp(40) times a resolution is beyond any machine, and far below what float32 can hold."""
 
 LAGGING_SAMPLES = 8
 """A service with this many samples of its own is scaled half by them and half by the other services."""
@@ -40,35 +52,44 @@ _SMALLEST = 1e-3
 """No series' scale is below a tenth of a percent, lest the noise of a constant is blown up."""
 
 
-def to_model(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_model(values: NDArray[np.float32], scales: Sequence[Scale] = SCALES) -> NDArray[np.float32]:
     """
     From units to the model's scale.
 
     Args:
-        values: float32 of shape (..., F), the first F of `FEATURES`; NaN stays NaN, and what is infinite is missing too.
+        values: float32 of shape (..., F); NaN stays NaN, and what is infinite is missing too.
+        scales: Of the features; may be of more than F.
     """
     scaled = np.empty_like(values)
-    for index, feature in enumerate(FEATURES[: values.shape[-1]]):
+    for index, scale in enumerate(scales[: values.shape[-1]]):
         x = values[..., index]
-        x = np.maximum(np.where(np.isfinite(x), x, np.float32(np.nan)), 0)
-        if feature is ERRORS:
-            scaled[..., index] = np.arcsin(np.sqrt(np.minimum(x, 1)))
+        x = np.where(np.isfinite(x), x, np.float32(np.nan))
+        if scale.kind == "linear":
+            scaled[..., index] = x / scale.resolution
+        elif scale.kind == "ratio":
+            scaled[..., index] = np.arcsin(np.sqrt(np.clip(x, 0, 1)))
         else:
-            scaled[..., index] = np.log1p(x / RESOLUTIONS[feature])
+            scaled[..., index] = np.log1p(np.maximum(x, 0) / scale.resolution)
     return scaled
 
 
-def to_units(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_units(scaled: NDArray[np.float32], scales: Sequence[Scale] = SCALES) -> NDArray[np.float32]:
     """The inverse of `to_model`; what lies beyond a feature's range comes back as the end of that range."""
-    values = np.empty_like(scaled)
-    for index, feature in enumerate(FEATURES[: scaled.shape[-1]]):
-        x = np.maximum(scaled[..., index], 0)
-        if feature is ERRORS:
-            values[..., index] = np.sin(np.minimum(x, np.pi / 2)) ** 2
+    tensor = torch.from_numpy(np.ascontiguousarray(scaled))
+    return tensor_to_units(tensor, scales, dim=-1).numpy()
+
+
+def tensor_to_units(scaled: Tensor, scales: Sequence[Scale] = SCALES, *, dim: int) -> Tensor:
+    """As `to_units`, of tensors whose features lie along *dim*; gradients pass where the range does not end."""
+    parts = []
+    for x, scale in zip(scaled.unbind(dim), scales, strict=False):
+        if scale.kind == "linear":
+            parts.append(x * scale.resolution)
+        elif scale.kind == "ratio":
+            parts.append(x.clamp(0, torch.pi / 2).sin().square())
         else:
-            # exp(40) times the resolution is beyond any machine, and far below what float32 can hold.
-            values[..., index] = np.expm1(np.minimum(x, 40)) * RESOLUTIONS[feature]
-    return values
+            parts.append(x.clamp(0, _LARGEST_LOG).expm1() * scale.resolution)
+    return torch.stack(parts, dim=dim)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

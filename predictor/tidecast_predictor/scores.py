@@ -164,6 +164,27 @@ def series_scale(values: NDArray[np.float32], lag: int) -> NDArray[np.float32]:
     return np.where((count > 0) & (mean > 1e-3 * level), mean, 0).astype(np.float32)
 
 
+def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """
+    The standard deviation of each series, what errors in units are compared by.
+
+    Args:
+        values: In units, float32 of shape (T, N, F); NaN where missing.
+
+    Returns:
+        float32 of shape (N, F); at least a thousandth of the level, 1 where nothing was ever measured.
+    """
+    spreads = np.ones(values.shape[1:], dtype=np.float32)
+    for column in range(values.shape[1]):  # one service at a time: a recording fills the memory once, not three times
+        series = values[:, column].astype(np.float64)
+        count = np.isfinite(series).sum(axis=0)
+        mean = np.nansum(series, axis=0) / np.maximum(count, 1)
+        deviation = np.sqrt(np.nansum((series - mean) ** 2, axis=0) / np.maximum(count, 1))
+        lowest = np.maximum(1e-3 * np.abs(mean), 1e-6)
+        spreads[column] = np.where(count > 0, np.maximum(deviation, lowest), 1)
+    return spreads
+
+
 def coverage(low: NDArray[np.float32], high: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     """The share of what came true between *low* and *high*, both included; NaN if nothing did."""
     known = np.isfinite(truth) & np.isfinite(low)

@@ -148,7 +148,25 @@ class Recording:
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Recording":
         """The recording of *snapshot*."""
-        z = to_model(snapshot.values)
+        return cls.of_scaled(
+            to_model(snapshot.values),
+            start_time=snapshot.start_time,
+            step_seconds=snapshot.step_seconds,
+            calls=snapshot.calls,
+            rates=snapshot.rates,
+        )
+
+    @classmethod
+    def of_scaled(
+        cls,
+        z: NDArray[np.float32],
+        *,
+        start_time: int,
+        step_seconds: int,
+        calls: NDArray[np.int64],
+        rates: NDArray[np.float32],
+    ) -> "Recording":
+        """The recording of steps on the model's scale, float32 of shape (T, N, A), NaN where missing."""
         before = [np.full(z.shape[1:], np.nan, dtype=np.float32)]
         for begin in range(0, len(z) - _GRID_STEPS, _GRID_STEPS):
             part = z[begin : begin + _GRID_STEPS]
@@ -158,10 +176,10 @@ class Recording:
         return cls(
             z_TNA=torch.from_numpy(z),
             before_GNA=torch.from_numpy(np.stack(before)),
-            start_time=snapshot.start_time,
-            step_seconds=snapshot.step_seconds,
-            calls_2E=torch.from_numpy(snapshot.calls),
-            rates_E=torch.from_numpy(snapshot.rates),
+            start_time=start_time,
+            step_seconds=step_seconds,
+            calls_2E=torch.from_numpy(calls),
+            rates_E=torch.from_numpy(rates),
         )
 
     @property

@@ -1,0 +1,206 @@
+"""
+Learns: windows drawn at random, measurements hidden at random, and of the averaged weights those that do best.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from tidecast_predictor.batch import Batch, Material, assemble
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.scaling import Reference, Scale, tensor_to_units
+from tidecast_predictor.scores import pinball
+from tidecast_predictor.windows import Recording
+
+Progress = Callable[[float], None]
+"""Is told how much of the work is done, in [0, 1]."""
+
+_ORIGINS = 8  # of a sample that are learnt from: the recurrence over a window is paid once for all of them
+_EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
+_VALIDATIONS = 10  # were it for all of the time; the first half is left out, as the best state is not among them
+_LEARNING_RATE = 4e-3
+_WARM_UP = 0.15
+_AVERAGING = 0.98
+_SLACK = 0.1  # of the time; how far a training may fall behind before it is shortened
+_MEAN_WEIGHT = 0.3
+_OUTLIER = 5.0  # spreads; beyond, an error counts in proportion and not squared, lest one moment outweighs all others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """
+    A recording to learn from.
+
+    Attributes:
+        recording: The whole of it.
+        reference: How each service behaved in the part that is learnt from.
+        training_steps: That part is the steps before this one; targets lie in it too.
+        scales: How units and the model's scale belong together.
+        spread_NF: Of each series in units, positive; what errors of the mean are measured by.
+    """
+
+    recording: Recording
+    reference: Reference
+    training_steps: int
+    scales: Sequence[Scale]
+    spread_NF: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """What one optimiser step looks at: a material and, on the model's scale, what came true, (N, B, P, F, H)."""
+
+    material: Material
+    truth: Tensor
+    lesson: Lesson
+
+
+class Sampler:
+    """Draws windows to learn from, with some of what was measured hidden."""
+
+    def __init__(self, lessons: Sequence[Lesson], architecture: Architecture, *, rows: int, seed: int) -> None:
+        self._lessons, self._architecture, self._rows = lessons, architecture, rows
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def draw(self) -> Draw:
+        """Windows of one of the lessons."""
+        lesson = self._lessons[int(self._integers(len(self._lessons), ()))]
+        last_origin = lesson.training_steps - 1 - self._architecture.horizon_steps
+        steps = min(self._architecture.window_steps + _EXTRA_STEPS, last_origin + 1)
+        samples = max(1, self._rows // max(1, lesson.recording.z_TNA.shape[1]))
+        starts = self._integers(last_origin - steps + 2, (samples,))
+        first = steps // 8
+        origins = first + self._integers(steps - first, (samples, _ORIGINS))
+        material = lesson.recording.material(
+            starts, origins, reference=lesson.reference, steps=steps, architecture=self._architecture
+        )
+        truth = lesson.recording.targets(starts[:, None] + origins, self._architecture)
+        return Draw(self._hide(material), truth, lesson)
+
+    def _hide(self, material: Material) -> Material:
+        """Hide what a cluster may lack: features, steps, days, calls, and for some services all of their past."""
+        z = material.z_BTNA
+        samples, steps, services, features = z.shape
+        hidden = self._chance(0.3, (samples, 1, services, 1)) & self._chance(0.3, (samples, 1, services, features))
+        gaps = self._chance(0.2, (samples, 1, services, 1)) & self._chance(0.3, (samples, steps, services, 1))
+        new = self._chance(0.15, (services,))
+        young = new & self._chance(0.5, (samples, services))
+        born = torch.where(young, self._integers(steps, (samples, services)), torch.tensor(0))
+        unborn = torch.arange(steps)[None, :, None] < born[:, None]
+        forgotten = self._chance(0.15, (samples, 1, len(self._architecture.days), 1, services, 1))
+        kept = ~self._chance(0.1, material.rates_E.shape)
+        return replace(
+            material,
+            z_BTNA=z.masked_fill(hidden | gaps | unborn[..., None], torch.nan),
+            before_BNA=material.before_BNA.masked_fill(new[:, None], torch.nan),
+            days_BPWJNF=material.days_BPWJNF.masked_fill(new[:, None] | forgotten, torch.nan),
+            calls_2E=material.calls_2E[:, kept],
+            rates_E=material.rates_E[kept],
+            reference=_without(material.reference, new.numpy()),
+        )
+
+    def _chance(self, probability: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        return torch.rand(shape, generator=self._generator) < probability
+
+    def _integers(self, below: int, shape: tuple[int, ...]) -> Tensor:
+        return torch.randint(0, max(1, below), shape, generator=self._generator)
+
+
+class Learner:
+    """Takes optimiser steps and keeps the averaged weights that did best by *judge*, which is given the model."""
+
+    def __init__(self, model: GcnGru, sampler: Sampler, judge: Callable[[GcnGru], float]) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device)
+        self._sampler, self._judge = sampler, judge
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=_LEARNING_RATE, weight_decay=1e-3)
+        self._averaged = copy.deepcopy(self._model).eval()
+        self.best = copy.deepcopy(self._averaged).cpu()
+        self._best_error = math.inf
+
+    def run(self, updates: int, progress: Progress, *, deadline: float) -> int:
+        """Learn until *updates* steps are taken or the deadline is near; returns the steps taken."""
+        began = time.monotonic()
+        self._validate()
+        # After the last step there is one more validation, the calibration and the final score.
+        budget = deadline - time.monotonic() - 4 * (time.monotonic() - began)
+        began, validated, update = time.monotonic(), _VALIDATIONS // 2, 0
+        while update < updates:
+            spent = (time.monotonic() - began) / max(budget, 1e-3)
+            if spent >= 1:
+                break
+            # Time steers only a training that will not make it, lest chance differ from run to run.
+            done = max(update / updates, (spent - _SLACK) / (1 - _SLACK))
+            self._step(_one_cycle(done), min(_AVERAGING, (1 + update) / (10 + update)))
+            if int(done * _VALIDATIONS) > validated:
+                validated = int(done * _VALIDATIONS)
+                self._validate()
+            progress(done)
+            update += 1
+        self._validate()
+        return update
+
+    def _step(self, learning_rate: float, averaging: float) -> None:
+        draw = self._sampler.draw()
+        batch = assemble(draw.material, self._model.architecture).to(self._device)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._model.train()
+        loss = _loss(self._model, batch, draw.truth.to(self._device), draw.lesson)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        with torch.no_grad():
+            pairs = zip(self._averaged.parameters(), self._model.parameters(), strict=True)
+            for average, current in pairs:
+                average.lerp_(current, 1 - averaging)
+
+    def _validate(self) -> None:
+        error = self._judge(self._averaged)
+        if error < self._best_error:
+            self._best_error = error
+            self.best = copy.deepcopy(self._averaged).cpu()
+
+
+def _loss(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tensor:
+    """Of the quantiles on the model's scale, of the mean in units, where it has to be the mean."""
+    quantiles, mean = model.quantiles_and_mean(batch)
+    target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
+    loss = pinball(quantiles, target, model.architecture.quantiles)
+    if mean is None:
+        return loss
+    scaled = batch.centre_NBPF[..., None] + mean * batch.scale_NF[:, None, None, :, None]
+    said, came = (tensor_to_units(z, lesson.scales, dim=3) for z in (scaled, truth))
+    spread_NF = torch.from_numpy(lesson.spread_NF).to(truth.device)
+    error = (said - came) / spread_NF[:, None, None, :, None]
+    known = torch.isfinite(error)
+    squared = functional.huber_loss(error.nan_to_num(0.0), torch.zeros_like(error), reduction="none", delta=_OUTLIER)
+    return loss + _MEAN_WEIGHT * (squared * known).sum() / known.sum().clamp(min=1)
+
+
+def _without(reference: Reference, new_N: NDArray[np.bool_]) -> Reference:
+    """The reference as it is when some services have no history."""
+    new = new_N[:, None]
+    return Reference(
+        median=np.where(new, np.float32(np.nan), reference.median),
+        spread=np.where(new, reference.pool.spread, reference.spread),
+        change=np.where(new, reference.pool.change, reference.change),
+        pool=reference.pool,
+    )
+
+
+def _one_cycle(done: float) -> float:
+    """The learning rate when *done* of the training is done: a short rise, a long fall."""
+    if done < _WARM_UP:
+        return _LEARNING_RATE * (0.1 + 0.9 * done / _WARM_UP)
+    return _LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP)))
