@@ -155,7 +155,7 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._model.train()
-        loss = _loss(self._model, batch, draw.truth.to(self._device), draw.lesson)
+        loss = loss_of(self._model, batch, draw.truth.to(self._device), draw.lesson)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
@@ -172,7 +172,7 @@ class Learner:
             self.best = copy.deepcopy(self._averaged).cpu()
 
 
-def _loss(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tensor:
+def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tensor:
     """Of the quantiles on the model's scale, of the mean in units, where it has to be the mean."""
     quantiles, mean = model.quantiles_and_mean(batch)
     target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]

@@ -99,8 +99,8 @@ class Validation:
             truth = self._recording.targets(bases, self._architecture)
             relative = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
             truths.append(relative[:, :, 0].numpy())
-        stretches = _stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)
-        model.calibration.copy_(torch.from_numpy(stretches))
+        found = stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)
+        model.calibration.copy_(torch.from_numpy(found))
 
     def _naive_medians(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
         """What the naive methods said at every held-out moment, each (S, N, F, H)."""
@@ -125,13 +125,13 @@ class Validation:
             )
 
 
-def _stretches(
+def stretches(
     changes: NDArray[np.float32], truth: NDArray[np.float32], quantiles: tuple[float, ...]
 ) -> NDArray[np.float32]:
     """Of (N, S, F, H, Q) and (N, S, F, H): the stretch of each feature, step ahead and quantile, (F, H, Q)."""
     middle = quantiles.index(0.5)
     features, horizon = changes.shape[2:4]
-    stretches = np.ones((features, horizon, len(quantiles)), dtype=np.float32)
+    found = np.ones((features, horizon, len(quantiles)), dtype=np.float32)
     for index, quantile in enumerate(quantiles):
         if index == middle:
             continue
@@ -140,8 +140,8 @@ def _stretches(
         error = side * (truth - changes[..., middle])
         level = max(quantile, 1 - quantile)
         for f, h in np.ndindex(features, horizon):
-            stretches[f, h, index] = stretch(spread[:, :, f, h], error[:, :, f, h], level)
-    return stretches
+            found[f, h, index] = stretch(spread[:, :, f, h], error[:, :, f, h], level)
+    return found
 
 
 def _mean(error: NDArray[np.float32]) -> float:

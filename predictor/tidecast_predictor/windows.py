@@ -187,12 +187,14 @@ class Recording:
         """T, the number of steps."""
         return len(self.z_TNA)
 
-    def reference(self, steps: int, horizon_steps: int, samples: int = 4 * REFERENCE_SAMPLES) -> Reference:
-        """How each service behaved in the first *steps* steps."""
+    def reference(
+        self, steps: int, horizon_steps: int, samples: int = 4 * REFERENCE_SAMPLES, pool: Pool | None = None
+    ) -> Reference:
+        """How each service behaved in the first *steps* steps; *pool* is what is usual, None takes it from them."""
         lag = max(1, horizon_steps // 2)
         at = np.unique(np.linspace(0, max(0, steps - 1 - lag), samples).astype(np.int64))
         z = self.z_TNA.numpy()
-        return refer(z[at], z[np.minimum(at + lag, steps - 1)])
+        return refer(z[at], z[np.minimum(at + lag, steps - 1)], pool)
 
     def material(
         self, starts_B: Tensor, origins_BP: Tensor, *, reference: Reference, steps: int, architecture: Architecture

@@ -1,0 +1,264 @@
+"""
+The GCN-GRU as one method among others, and its ablations.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tidecast_predictor.baselines.method import QUANTILES, Answer, CannotForecast, Fitted, Progress, Series, Task
+from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.conformal import stretch_online
+from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, scales_for
+from tidecast_predictor.fitting import periods_told_by
+from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.predicting import rescale
+from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
+from tidecast_predictor.scores import spread
+from tidecast_predictor.validation import stretches
+from tidecast_predictor.windows import Recording
+
+Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
+"""Calls and a seed to other calls."""
+
+_JUDGED_ORIGINS = 64
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How ours learns, the same on every recording.
+
+    Attributes:
+        updates: Optimiser steps.
+        seconds: Wall time; a training that will not make it is shortened.
+        rows: (sample, service) pairs an optimiser step looks at.
+        hidden: Units of the recurrent state.
+    """
+
+    updates: int = 1500
+    seconds: float = 600.0
+    rows: int = 512
+    hidden: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class GcnGruMethod:
+    """
+    The predictor's own model, learning from explicit splits.
+
+    Attributes:
+        name: In tables.
+        settings: How it learns.
+        rewire: What it takes for the graph instead of the recorded one; an ablation.
+        recurrent: False leaves the GRU out; an ablation.
+        timed: False leaves the clock and the days before out; an ablation.
+        online: Whether quantiles are corrected by what came true meanwhile.
+    """
+
+    name: str = "gcn-gru"
+    settings: Settings = field(default_factory=Settings)
+    rewire: Rewire | None = None
+    recurrent: bool = True
+    timed: bool = True
+    online: bool = True
+
+    def fit(self, tasks: Sequence[Task], *, seed: int, progress: Progress) -> Fitted:
+        """Learn from *tasks*; on their validation origins the state is chosen and the quantiles are calibrated."""
+        torch.manual_seed(seed)
+        first = tasks[0]
+        architecture = Architecture(
+            step_seconds=max(1, round(first.series.step_seconds)),
+            window_steps=first.window,
+            horizon_steps=first.horizon,
+            periods=periods_told_by(first.training_steps * first.series.step_seconds) if self.timed else (),
+            hidden=self.settings.hidden,
+            quantiles=QUANTILES,
+            features=len(first.series.features),
+            forecast_features=len(first.series.features),
+            recurrent=self.recurrent,
+            seasonal=self.timed,
+        )
+        scales = scales_for(first.series, first.training_steps)
+        courses = [Course.of(self.seen(task.series, seed), architecture, scales) for task in tasks]
+        lessons = [course.lesson(task) for course, task in zip(courses, tasks, strict=True)]
+        judge = _Judge(courses, lessons, [task.validation for task in tasks])
+        learner = Learner(
+            GcnGru(architecture), Sampler(lessons, architecture, rows=self.settings.rows, seed=seed), judge.error
+        )
+        learner.run(self.settings.updates, progress, deadline=time.monotonic() + self.settings.seconds)
+        model = learner.best.eval()
+        judge.calibrate(model)
+        return _FittedGcnGru(self, model, scales, _shared(lessons), seed)
+
+    def seen(self, series: Series, seed: int) -> Series:
+        """The series as this method is shown them: an ablation of the graph gets other calls."""
+        if self.rewire is None:
+            return series
+        calls = self.rewire(series.calls, seed)
+        return replace(series, calls=calls, weights=series.weights[: calls.shape[1]])
+
+
+def no_calls(calls: NDArray[np.int64], seed: int) -> NDArray[np.int64]:  # noqa: ARG001 - a `Rewire`
+    """Nobody calls anybody: the model without a graph."""
+    return calls[:, :0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FittedGcnGru:
+    """The model after learning; knows no single service, so any series with the same features will do."""
+
+    method: GcnGruMethod
+    model: GcnGru
+    scales: tuple[Scale, ...]
+    pool: Pool
+    seed: int
+
+    def forecast(self, series: Series, origins: NDArray[np.int64], *, window: int, horizon: int) -> Answer:
+        """Forecast at *origins*; how services usually behave is taken from the steps before the first of them."""
+        architecture = self.model.architecture
+        if horizon != architecture.horizon_steps or window != architecture.window_steps:
+            raise CannotForecast(
+                f"it learnt to look back {architecture.window_steps} and ahead {architecture.horizon_steps} steps, "
+                f"not {window} and {horizon}"
+            )
+        course = Course.of(self.method.seen(series, self.seed), architecture, self.scales)
+        reference = course.reference(int(origins.min()) + 1, self.pool)
+        scaled, means = [], []
+        for material in course.materials(origins, reference):
+            with torch.inference_mode():
+                batch = assemble(material, architecture).to(self.model.device)
+                quantiles, mean = self.model.quantiles_and_mean(batch)
+                scaled.append(_by_origin(rescale(self.model.calibrated(quantiles), batch)))
+                means.append(_by_origin(rescale(mean[..., None], batch)[..., 0]))
+        changes = np.concatenate(scaled)
+        if self.method.online:
+            changes = stretch_online(changes, course.truth(origins), QUANTILES, course.layout.positions[origins])
+        values = tensor_to_units(torch.from_numpy(changes), self.scales, dim=2).numpy()
+        mean_values = tensor_to_units(torch.from_numpy(np.concatenate(means)), self.scales, dim=2).numpy()
+        return Answer(mean_values, np.maximum.accumulate(values, axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """
+    Series as the model reads them.
+
+    Attributes:
+        series: In units.
+        layout: Where its steps lie on the recording's grid.
+        recording: On the model's scale.
+        architecture: Of the model.
+        scales: Between the two.
+    """
+
+    series: Series
+    layout: Layout
+    recording: Recording
+    architecture: Architecture
+    scales: tuple[Scale, ...]
+
+    @classmethod
+    def of(cls, series: Series, architecture: Architecture, scales: tuple[Scale, ...]) -> "Course":
+        """The course of *series*."""
+        layout = lay_out(series, apart=architecture.window_steps + architecture.horizon_steps + 1)
+        return cls(series, layout, recorded_on(series, layout, scales), architecture, scales)
+
+    def reference(self, steps: int, pool: Pool | None = None) -> Reference:
+        """How each service behaved in the first *steps* steps of the series."""
+        known = int(self.layout.positions[max(0, steps - 1)]) + 1
+        return self.recording.reference(known, self.architecture.horizon_steps, pool=pool)
+
+    def lesson(self, task: Task) -> Lesson:
+        """What is learnt from."""
+        steps = int(self.layout.positions[task.training_steps - 1]) + 1
+        spreads = spread(task.series.values[: task.training_steps])
+        return Lesson(self.recording, self.reference(task.training_steps), steps, self.scales, spreads)
+
+    def materials(self, origins: NDArray[np.int64], reference: Reference) -> Iterator[Material]:
+        """The windows that end at *origins*, some at a time."""
+        steps = self.architecture.window_steps
+        size = max(1, _ROWS_AT_ONCE // max(1, len(self.series.services)))
+        for begin in range(0, len(origins), size):
+            starts = torch.from_numpy(self.layout.positions[origins[begin : begin + size]]) - steps + 1
+            yield self.recording.material(
+                starts,
+                torch.full((len(starts), 1), steps - 1),
+                reference=reference,
+                steps=steps,
+                architecture=self.architecture,
+            )
+
+    def truth(self, origins: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What came true after *origins*, on the model's scale, (S, N, F, H)."""
+        bases = torch.from_numpy(self.layout.positions[origins])[:, None]
+        return _by_origin(self.recording.targets(bases, self.architecture))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judge:
+    """Says on the validation origins how good a model is, and by how much its quantiles are to be stretched there."""
+
+    courses: Sequence[Course]
+    lessons: Sequence[Lesson]
+    origins: Sequence[NDArray[np.int64]]
+
+    def error(self, model: GcnGru) -> float:
+        """The loss that is learnt by; the mean over courses."""
+        errors = []
+        for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
+            for material in course.materials(_thinned(origins), lesson.reference):
+                with torch.inference_mode():
+                    batch = assemble(material, course.architecture).to(model.device)
+                    errors.append(float(loss_of(model, batch, _targets(course, material).to(model.device), lesson)))
+        return float(np.mean(errors)) if errors else float("inf")
+
+    def calibrate(self, model: GcnGru) -> None:
+        """Stretch the quantiles' distances from the median until they cover what they promise."""
+        changes, truths = [], []
+        for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
+            for material in course.materials(origins, lesson.reference):
+                with torch.inference_mode():
+                    batch = assemble(material, course.architecture)
+                    said = model(batch.to(model.device)).cpu()
+                truth = (_targets(course, material) - batch.centre_NBPF[..., None]) / batch.scale_NF[
+                    :, None, None, :, None
+                ]
+                changes.append(said[:, :, 0].flatten(0, 1)[None].numpy())
+                truths.append(truth[:, :, 0].flatten(0, 1)[None].numpy())
+        if changes:
+            by_quantile = stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), QUANTILES)
+            model.calibration.copy_(torch.from_numpy(by_quantile))
+
+
+def _targets(course: Course, material: Material) -> Tensor:
+    recording = course.recording
+    bases = material.origins_BP + (material.times_BT[:, :1] - recording.start_time) // recording.step_seconds
+    return recording.targets(bases, course.architecture)
+
+
+def _thinned(origins: NDArray[np.int64]) -> NDArray[np.int64]:
+    count = min(len(origins), _JUDGED_ORIGINS)
+    return origins[np.unique(np.linspace(0, len(origins) - 1, count).astype(np.int64))] if count else origins
+
+
+def _by_origin(values_NBPX: Tensor) -> NDArray[np.float32]:
+    """From (N, S, 1, ...) to (S, N, ...)."""
+    return values_NBPX[:, :, 0].transpose(0, 1).cpu().numpy()
+
+
+def _shared(lessons: Sequence[Lesson]) -> Pool:
+    """What is usual among the services of all lessons."""
+    pools = [lesson.reference.pool for lesson in lessons]
+    return Pool(
+        np.mean([pool.spread for pool in pools], axis=0, dtype=np.float32),
+        np.mean([pool.change for pool in pools], axis=0, dtype=np.float32),
+    )
