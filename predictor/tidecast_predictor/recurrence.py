@@ -1,0 +1,197 @@
+"""
+The model's recurrence where nothing is learnt: a convolution's linear part, a ReLU and a GRU, block by block of services.
+
+A block's state stays in the processor's cache through all steps, and memory does not grow with the number of steps. Two
+backends give the same states but for rounding: compiled code that is part of wheels for Linux on x86-64, and PyTorch
+everywhere else. No compiler is needed where it runs.
+
+Shapes, as suffixes: `N` services, `T` steps, `C` channels, `D` hidden, `X` as many channels as all parts have together.
+"""
+
+import ctypes
+import functools
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+Backend = Literal["native", "torch"]
+
+BLOCK_ROWS = 2048
+"""Of PyTorch; the compiled code has blocks of its own."""
+
+_LEVELS = {"AVX2": ("v3",), "AVX512": ("v4", "v3")}  # as torch and as x86-64's levels name them
+_NATIVE = Path(__file__).parent / "native"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecurrentWeights:
+    """
+    What one step takes, float32 and contiguous.
+
+    Attributes:
+        convolution_DX: Of the parts of the input, side by side.
+        input_3DD: Of the step's input, gates in nn.GRU's order: reset, update, new.
+        state_3DD: Of the state.
+        input_bias_3D: Beside them.
+        state_bias_3D: Beside them.
+    """
+
+    convolution_DX: Tensor
+    input_3DD: Tensor
+    state_3DD: Tensor
+    input_bias_3D: Tensor
+    state_bias_3D: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[nn.Linear], gru: nn.GRU) -> Self:
+        """
+        Those of a convolution whose *parts* are added up, and of a GRU with one layer.
+
+        The biases of the parts belong into the clock that `recur` is given.
+        """
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        convolution = torch.cat([part.weight.detach() for part in parts], dim=1)
+        return cls(convolution, *(getattr(gru, name).detach().contiguous() for name in names))
+
+
+def recur(  # noqa: PLR0913
+    weights: RecurrentWeights,
+    parts_NTC: Sequence[Tensor],
+    clock_TD: Tensor,
+    state_ND: Tensor | None = None,
+    *,
+    block: int = BLOCK_ROWS,
+    backend: Backend | None = None,
+) -> Tensor:
+    """
+    Carry the state of every service through the steps. No gradients.
+
+    Args:
+        weights: Of the model.
+        parts_NTC: What the convolution takes: of each service itself and what was propagated to it. float32.
+        clock_TD: Is added to the convolution's output at each step, before the ReLU; its bias belongs in here.
+        state_ND: The state before the first step; None is zero.
+        block: How many services PyTorch works on at a time.
+        backend: None takes the compiled code where it can be used.
+
+    Returns:
+        The state after the last step, float32 of shape (N, D).
+
+    Raises:
+        ValueError: If the compiled code is asked for where it cannot be used.
+    """
+    library = _library() if backend != "torch" and _suits(weights, parts_NTC) else None
+    with torch.no_grad():
+        if library is not None:
+            return _natively(library, weights, parts_NTC, clock_TD, state_ND)
+        if backend == "native":
+            raise ValueError("the compiled recurrence is not there for this processor, device or width; use torch")
+        return _with_torch(weights, parts_NTC, clock_TD, state_ND, block)
+
+
+def native_is_there() -> bool:
+    """Whether the compiled code was built for this processor."""
+    return _library() is not None
+
+
+def _with_torch(
+    weights: RecurrentWeights, parts_NTC: Sequence[Tensor], clock_TD: Tensor, state_ND: Tensor | None, block: int
+) -> Tensor:
+    """
+    In buffers that are made once: half of what nn.GRU costs here is memory that it asks for at each step.
+
+    Reset and update gates of a step are one product, as the input and the state lie side by side.
+    """
+    services, steps, _ = parts_NTC[0].shape
+    hidden = weights.state_3DD.shape[1]
+    two = 2 * hidden
+    convolution = weights.convolution_DX.T
+    gates = torch.cat([weights.input_3DD[:two], weights.state_3DD[:two]], dim=1).T.contiguous()
+    gates_bias = weights.input_bias_3D[:two] + weights.state_bias_3D[:two]
+    after = clock_TD.new_empty((services, hidden))
+    rows = max(1, min(block, services))
+    both, opened = clock_TD.new_empty((rows, two)), clock_TD.new_empty((rows, two))
+    new, held = clock_TD.new_empty((rows, hidden)), clock_TD.new_empty((rows, hidden))
+    for begin in range(0, services, rows):
+        here = slice(begin, min(begin + rows, services))
+        if (count := here.stop - here.start) < rows:
+            both, opened, new, held = both[:count], opened[:count], new[:count], held[:count]
+        x, state = both[:, :hidden], both[:, hidden:]
+        state.copy_(state_ND[here]) if state_ND is not None else state.zero_()
+        for step in range(steps):
+            inputs = torch.cat([part[here, step] for part in parts_NTC], dim=-1)
+            torch.addmm(clock_TD[step], inputs, convolution, out=x)
+            x.relu_()
+            torch.addmm(gates_bias, both, gates, out=opened).sigmoid_()
+            torch.addmm(weights.input_bias_3D[two:], x, weights.input_3DD[two:].T, out=new)
+            torch.addmm(weights.state_bias_3D[two:], state, weights.state_3DD[two:].T, out=held)
+            new.addcmul_(opened[:, :hidden], held).tanh_()
+            torch.lerp(new, state, opened[:, hidden:], out=state)
+        after[here] = state
+    return after
+
+
+def _natively(
+    library: ctypes.CDLL,
+    weights: RecurrentWeights,
+    parts_NTC: Sequence[Tensor],
+    clock_TD: Tensor,
+    state_ND: Tensor | None,
+) -> Tensor:
+    parts = [part.contiguous() for part in parts_NTC]
+    clock = clock_TD.contiguous()
+    before = None if state_ND is None else state_ND.contiguous()
+    services, steps, channels = parts[0].shape
+    hidden = weights.state_3DD.shape[1]
+    after = torch.empty((services, hidden))
+    # The arguments are kept in variables of this frame: only addresses are handed over.
+    tensors = (clock, weights.convolution_DX, weights.input_3DD, weights.state_3DD)
+    biases = (weights.input_bias_3D, weights.state_bias_3D)
+    refused = library.tidecast_recur(
+        (ctypes.c_void_p * len(parts))(*(part.data_ptr() for part in parts)),
+        len(parts),
+        services,
+        steps,
+        channels,
+        hidden,
+        *(tensor.data_ptr() for tensor in (*tensors, *biases)),
+        None if before is None else before.data_ptr(),
+        after.data_ptr(),
+        torch.get_num_threads(),
+    )
+    if refused:
+        raise MemoryError("the compiled recurrence got no memory")
+    return after
+
+
+def _suits(weights: RecurrentWeights, parts_NTC: Sequence[Tensor]) -> bool:
+    tensors = [weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC]
+    lanes = 16  # of the widest registers; narrower ones divide them
+    return (
+        all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
+        and len({part.shape for part in parts_NTC}) == 1
+        and weights.state_3DD.shape[1] % lanes == 0
+    )
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """The compiled code for this processor; None if there is none, or if it does not load."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return None
+    for level in _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ()):
+        try:
+            library = ctypes.CDLL(str(_NATIVE / f"librecurrence-x86-64-{level}.so"))
+        except OSError:
+            continue  # not built, or for a newer C library
+        pointer, integer = ctypes.c_void_p, ctypes.c_int
+        library.tidecast_recur.argtypes = [
+            pointer, integer, ctypes.c_int64, *[integer] * 3, *[pointer] * 8, integer,
+        ]  # fmt: skip
+        return library
+    return None
