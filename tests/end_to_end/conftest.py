@@ -63,9 +63,11 @@ def shop_world(
         tmp_path_factory.mktemp("shop-world"),
         control_plane=control_plane,
         prometheus_url=recorded_shop.url,
+        # On a busy host the usual two minutes would cut the training short, and the model would be another one.
+        predictor_arguments=["--training-seconds", "600"],
         training=training,
     ) as world:
-        world.wait_for(lambda: speaks(world, "GCN-GRU"), timeout_seconds=480)
+        world.wait_for(lambda: speaks(world, "GCN-GRU"), timeout_seconds=780)
         yield world
     delete(objects, api_client)
     control_plane.kubectl("wait", "--for=delete", "namespace/shop", "--timeout=90s", timeout_seconds=100)
