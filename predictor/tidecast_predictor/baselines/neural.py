@@ -93,9 +93,9 @@ class NeuralMethod:
     """
     A method that is a network of `forward(x, graph)`.
 
-    A network that decodes step by step and learns with the truth fed back has a method `teach(targets, update)`: it is
-    called before each forward pass of learning with the standardised truth (B, H, N, F), 0 where missing, and the
-    number of the optimiser step.
+    A network that decodes step by step and learns with the truth fed back has a method `teach(targets, done)`: it is
+    called before each forward pass of learning with the standardised truth (B, H, N, F), 0 where missing, and how much
+    of the learning is done, in [0, 1].
 
     Attributes:
         name: As in tables.
@@ -250,9 +250,9 @@ class _Learner:
     def run(self, progress: Progress) -> None:
         """Learn until the budget is spent, or until nothing has become better for long."""
         budget, began = self._method.budget, time.monotonic()
-        tried, since_best, update = 0, 0, 0
+        tried, since_best, update, done = 0, 0, 0, 0.0
         while update < budget.updates and since_best < budget.patience:
-            self._step(update)
+            self._step(done)
             update += 1
             # Time counts only for a training that will not make it, lest chance differ from run to run.
             spent = (time.monotonic() - began) / budget.seconds
@@ -274,7 +274,7 @@ class _Learner:
                 parts.append(errors.transpose(0, 2, 3, 1).reshape(-1, errors.shape[3], errors.shape[1]))
         return np.concatenate(parts)
 
-    def _step(self, update: int) -> None:
+    def _step(self, done: float) -> None:
         which = int(self._chance.integers(len(self._tasks)))
         task, feed = self._tasks[which], self._feeds[which]
         size = max(1, min(self._method.budget.batch, ROWS // feed.services, len(task.training)))
@@ -282,7 +282,7 @@ class _Learner:
         self._network.train()
         teach = getattr(self._network, "teach", None)
         if teach is not None:
-            teach(batch.truth.nan_to_num(0.0), update)
+            teach(batch.truth.nan_to_num(0.0), done)
         self._optimizer.zero_grad(set_to_none=True)
         loss = _loss(self._network(batch.x, self._graphs[which]), batch, self._method.loss)
         torch.autograd.backward(loss)
