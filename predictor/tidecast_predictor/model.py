@@ -104,7 +104,7 @@ class GcnGru(nn.Module):
         clock, hidden = width(architecture.periods), architecture.hidden
         naive = 1 + len(COURSES)
         self.slices = DirectedConvolution(channels(architecture), hidden)
-        self.clock = nn.Linear(clock, hidden, bias=False)
+        self.clock = nn.Linear(clock, hidden, bias=False) if clock else None
         self.gru = nn.GRU(hidden, hidden, batch_first=True) if architecture.recurrent else None
         seasonal = features * len(COURSES) * (horizon + 1)
         self.origin = nn.Linear(hidden + origin_width(architecture) + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
@@ -168,7 +168,7 @@ class GcnGru(nn.Module):
     def _recur(self, batch: Batch, graph: CallGraph) -> Tensor:
         """The recurrent state at each origin, (N, B, P, D)."""
         from_callees, from_callers = _propagate(graph, batch.steps_NBTC)
-        clock_BTD = self.clock(batch.clock_BTK)
+        clock_BTD = batch.clock_BTK.new_zeros(()) if self.clock is None else self.clock(batch.clock_BTK)
         services, samples, steps, _ = batch.steps_NBTC.shape
         at = batch.origins_BP[None, :, :, None].expand(services, -1, -1, self.architecture.hidden)
         size = max(1, BLOCK_ROWS // samples)

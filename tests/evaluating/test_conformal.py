@@ -1,0 +1,64 @@
+"""
+Quantiles that are corrected while they are used.
+"""
+
+import numpy as np
+import pytest
+
+from tidecast_predictor.conformal import stretch_online
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def bands(origins: int, half_width: float, services: int = 20, horizon: int = 3) -> np.ndarray:
+    """The same band around 0 at every origin, (S, N, 1, H, Q)."""
+    band = np.array([-half_width, 0, half_width], np.float32)
+    return np.broadcast_to(band, (origins, services, 1, horizon, 3)).copy()
+
+
+def noise(origins: int, services: int = 20, horizon: int = 3) -> np.ndarray:
+    """Truth of standard deviation 1, whose true band reaches to 1.28."""
+    return np.random.default_rng(0).normal(size=(origins, services, 1, horizon)).astype(np.float32)
+
+
+def covered(quantiles: np.ndarray, truth: np.ndarray) -> float:
+    return float(((truth >= quantiles[..., 0]) & (truth <= quantiles[..., 2])).mean())
+
+
+@pytest.mark.parametrize("half_width", [0.4, 4.0])
+def test_a_band_that_is_too_narrow_or_too_wide_comes_to_hold_four_of_five(half_width):
+    truth = noise(400)
+    corrected = stretch_online(bands(400, half_width), truth, LEVELS, np.arange(400))
+    assert covered(corrected[200:], truth[200:]) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_band_that_is_right_stays_nearly_as_it_is():
+    corrected = stretch_online(bands(300, 1.2816), noise(300), LEVELS, np.arange(300))
+    assert corrected[100:, ..., 2].mean() == pytest.approx(1.28, abs=0.1)
+
+
+def test_the_median_is_not_touched():
+    quantiles = bands(50, 0.1)
+    assert np.array_equal(stretch_online(quantiles, noise(50), LEVELS, np.arange(50))[..., 1], quantiles[..., 1])
+
+
+def test_a_truth_counts_only_once_its_moment_has_come():
+    truth = noise(30)
+    changed = truth.copy()
+    changed[20, :, :, 2] = 99  # three steps after origin 20: known at 23
+    before, after = (stretch_online(bands(30, 1), came, LEVELS, np.arange(30)) for came in (truth, changed))
+    assert np.array_equal(before[:23], after[:23])
+    assert not np.array_equal(before[23], after[23])
+
+
+def test_a_service_that_is_wilder_than_the_others_gets_a_wider_band():
+    truth = noise(600)
+    truth[:, 0] *= 3
+    corrected = stretch_online(bands(600, 1.28), truth, LEVELS, np.arange(600))
+    assert corrected[-1, 0, 0, 0, 2] > 1.5 * corrected[-1, 1:, 0, 0, 2].mean()
+
+
+def test_what_was_not_measured_changes_nothing():
+    quantiles = bands(40, 1)
+    missing = np.full(quantiles.shape[:-1], np.nan, np.float32)
+    assert np.array_equal(stretch_online(quantiles, missing, LEVELS, np.arange(40)), quantiles)
