@@ -71,15 +71,22 @@ def newest(cut: NDArray[np.float32]) -> NDArray[np.float32]:
     return latest
 
 
-def last_known(values: NDArray[np.float32], begins: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+def filled(values: NDArray[np.float32], begins: NDArray[np.int64]) -> NDArray[np.float32]:
     """
-    For the first *steps* steps the step of the newest known value in the same segment, that of the step included.
+    Every missing value replaced by the newest known one before it in the same segment.
+
+    Args:
+        values: Of shape (T, N, F); NaN where missing.
+        begins: Of `segment_begins`.
 
     Returns:
-        int64 of shape (steps, N, F); -1 where none is known.
+        float32 of shape (T, N, F); NaN where nothing is known in the segment up to the step.
     """
-    known = np.isfinite(values[:steps])
-    at = np.where(known, np.arange(steps)[:, None, None], -1)
-    found: NDArray[np.int64] = np.maximum.accumulate(at, axis=0)
-    found[found < begins[:steps, None, None]] = -1
-    return found
+    steps = np.arange(len(values), dtype=np.int32)[:, None]
+    carried = np.empty_like(values)
+    for service in range(values.shape[1]):  # one at a time: the positions take as much memory as the values
+        own = values[:, service]
+        at = np.maximum.accumulate(np.where(np.isfinite(own), steps, -1), axis=0)
+        found = np.take_along_axis(own, np.maximum(at, 0), axis=0)
+        carried[:, service] = np.where(at >= begins[:, None], found, np.nan)
+    return carried

@@ -11,7 +11,7 @@ Shapes: `B` samples, `T` steps of a window, `N` services, `C` channels, `F` feat
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -216,16 +216,16 @@ def _device(network: nn.Module) -> torch.device:
 
 
 @torch.no_grad()
-def _passes(network: nn.Module, feed: Feed, origins: NDArray[np.int64]) -> list[tuple[NDArray[np.float32], Tensor]]:
+def _passes(
+    network: nn.Module, feed: Feed, origins: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Standardised forecasts (B, H, N, F) and the truth, batch by batch."""
     network.eval()
     device, graph = _device(network), feed.graph.to(_device(network))
     size = max(1, ROWS // feed.services)
-    passes = []
     for begin in range(0, len(origins), size):
         batch = feed.batch(origins[begin : begin + size])
-        passes.append((network(batch.x.to(device), graph).cpu().numpy(), batch.truth))
-    return passes
+        yield network(batch.x.to(device), graph).cpu().numpy(), batch.truth.numpy()
 
 
 class _Learner:
@@ -265,12 +265,12 @@ class _Learner:
                 break
 
     def errors(self) -> NDArray[np.float32]:
-        """Of the best state on validation, standardised, (S, H, F) for every service: (S, N, H, F) flattened."""
+        """Of the best state on validation, standardised, (R, F, H), a row for each origin and service."""
         self._network.load_state_dict(self.best)
-        parts = []
+        parts = [np.zeros((0, self._feeds[0].scaled.shape[2], self._feeds[0].horizon), np.float32)]
         for feed, origins in zip(self._feeds, self._validation, strict=True):
             for said, truth in _passes(self._network, feed, origins):
-                errors = truth.numpy() - said
+                errors = truth - said
                 parts.append(errors.transpose(0, 2, 3, 1).reshape(-1, errors.shape[3], errors.shape[1]))
         return np.concatenate(parts)
 
@@ -294,7 +294,7 @@ class _Learner:
         total, count = 0.0, 0
         for feed, origins in zip(self._feeds, self._validation, strict=True):
             for said, truth in _passes(self._network, feed, origins):
-                errors = np.abs(truth.numpy() - said)
+                errors = np.abs(truth - said)
                 total += float(np.nansum(errors, dtype=np.float64))
                 count += int(np.isfinite(errors).sum())
         error = total / count if count else 0.0
