@@ -75,7 +75,6 @@ MESHES = (
     Plan(5, size=36, depth=4, fan_out=2.5, entries=3, entry_rps=30.0, sparse_share=0.2, queue_share=0.15),
 )
 SIZES = (10, 30, 100, 300, 1000)
-HOLES = (0, 10, 20, 30, 45, 60)
 
 
 def _structure() -> Iterator[tuple[str, str, Plan]]:
@@ -114,9 +113,6 @@ def _all() -> Iterator[Recording]:
         yield Recording(
             f"unseen-{plan.seed}", "a fifth of the services known only in the test part", plan, late_share=0.2
         )
-        for percent in HOLES:
-            name = f"missing-{percent}-{plan.seed}"
-            yield Recording(name, f"{percent} percent of the measurements missing", plan, missing=percent / 100)
 
 
 RECORDINGS = {recording.name: recording for recording in _all()}

@@ -2,7 +2,7 @@
 The meshes of the experiments and the loads that enter them: SIMULATED, each a function of its plan.
 
 Settings are those of an ordinary installation, not of one that suits a graph: several entries with days, campaigns and
-bursts of their own, pods sized for 20 to 45 percent of their capacity at the mean load, so that some services come near
+bursts of their own, pods sized for 20 to 55 percent of their capacity at the mean load, so that some services come near
 saturation at the peak of the day, and shares of traffic that wander over hours.
 """
 
@@ -17,7 +17,7 @@ from tidecast_simulator.mesh import Call, Mesh, Role, Service
 from tidecast_simulator.mesh_generation import GATEWAY, Blueprint, generate
 from tidecast_simulator.randomness import Floats
 
-_UTILISATION = (0.2, 0.45)
+_UTILISATION = (0.2, 0.55)
 _LOWEST_CAPACITY_RPS = 1.0
 
 

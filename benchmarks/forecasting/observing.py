@@ -61,7 +61,6 @@ def observe(stages: Sequence[Stage], *, start: int, steps: int, seed: int) -> ND
     begins = [stage.begin for stage in stages]
     if start % STEP_SECONDS or not stages or begins[0] or begins != sorted(set(begins)):
         raise ValueError(f"start {start} must be a multiple of {STEP_SECONDS} and stages rise from 0, not {begins}")
-    chance = np.random.default_rng((seed, 4))
     first = start // STEP_SECONDS
     parts, before = [], None
     for stage, end in zip(stages, [*begins[1:], steps], strict=True):
@@ -69,7 +68,7 @@ def observe(stages: Sequence[Stage], *, start: int, steps: int, seed: int) -> ND
             # The step before the first one is only there to look back on.
             ahead = 1 if before is None else 0
             traffic = stage.simulation.between(first + begin - ahead, first + min(begin + _CHUNK, end))
-            counted = _Counts.of(traffic, chance)
+            counted = _Counts.of(traffic, seed)
             if before is not None:
                 counted = counted.after(before)
             before = counted.last()
@@ -90,7 +89,7 @@ class _Counts:
     replicas: Floats
 
     @classmethod
-    def of(cls, traffic: Traffic, chance: np.random.Generator) -> "_Counts":
+    def of(cls, traffic: Traffic, seed: int) -> "_Counts":
         """Count a stretch of traffic; requests that no call carried are seen by nobody."""
         callees = np.array([callee for _, callee in traffic.mesh.ends], dtype=np.int64)
         requests = np.zeros_like(traffic.arriving)
@@ -101,7 +100,7 @@ class _Counts:
             traffic.mesh,
             requests,
             failures,
-            _fallen(requests, traffic, chance),
+            _fallen(requests, traffic, seed),
             traffic.cpu_cores,
             traffic.memory_bytes * traffic.replicas,
             traffic.replicas,
@@ -160,9 +159,18 @@ def histogram_quantile(q: float, buckets: NDArray[np.int64]) -> Floats:
     return np.where(total > 0, np.where(place == len(_BOUNDS_MS) - 1, _BOUNDS_MS[-2], value), np.nan)
 
 
-def _fallen(requests: Floats, traffic: Traffic, chance: np.random.Generator) -> NDArray[np.int64]:
-    """Into which bucket each request fell, counts of shape (N, T, B)."""
+def _fallen(requests: Floats, traffic: Traffic, seed: int) -> NDArray[np.int64]:
+    """
+    Into which bucket each request fell, counts of shape (N, T, B).
+
+    Chance is drawn anew for each step, so that two recordings that part at some moment are the same up to it.
+    """
     finite = np.log(_BOUNDS_MS[:-1] / 1000)
     mu, sigma = traffic.log_latency_mean[..., None], traffic.log_latency_spread[..., None]
     below = np.concatenate([np.zeros_like(mu), normal_cdf((finite - mu) / sigma), np.ones_like(mu)], axis=-1)
-    return chance.multinomial(requests.astype(np.int64), np.diff(below, axis=-1))
+    shares, counts = np.diff(below, axis=-1), requests.astype(np.int64)
+    drawn = [
+        np.random.default_rng((seed, 4, tick)).multinomial(counts[:, step], shares[:, step])
+        for step, tick in enumerate(traffic.clock.ticks.tolist())
+    ]
+    return np.stack(drawn, axis=1)

@@ -76,6 +76,8 @@ def simulate(recording: Recording, *, load: Shape | None = None) -> dict[str, ND
         events["late"] = {"services": late, "positions": newcomers.tolist(), "step": recording.test_step}
     values[holes(steps, len(seen), recording.missing, seed=plan.seed)] = np.nan
     edges, weights = _calls(before, seen, steps)
+    kinds = groups(before, steps)
+    kinds["new"] = [keys[seen[place]] for place in newcomers]
     meta = {
         "name": recording.name,
         "real": "SIMULATED by tidecast-simulator; not a measurement",
@@ -86,6 +88,7 @@ def simulate(recording: Recording, *, load: Shape | None = None) -> dict[str, ND
         "missing_asked": recording.missing,
         "missing_rate": float(np.isnan(values).mean()),
         "test_step": recording.test_step,
+        "groups": {kind: [new for new, place in enumerate(seen) if keys[place] in of] for kind, of in kinds.items()},
         **events,
     }
     return {
@@ -152,6 +155,35 @@ def holes(steps: int, services: int, share: float, *, seed: int) -> NDArray[np.b
     return missing
 
 
+def groups(simulation: Simulation, steps: int) -> dict[str, list[str]]:
+    """
+    The keys of the services where a graph might tell something, by kind, as the first half shows them.
+
+    A service may be of several kinds: `sparse`, fewer than 30 requests a minute; `queued`, most of whose requests come
+    out of a queue, directly or through a caller; `strained`, in a tenth of the time at 70 percent of its capacity or
+    more; `steady`, of none of these.
+    """
+    mesh = simulation.mesh
+    first = catalogue.START // STEP_SECONDS
+    traffic = simulation.between(first, first + max(steps // 2, 1))
+    rates = traffic.arriving.mean(axis=1) / STEP_SECONDS
+    strain = np.quantile(traffic.utilisation, 0.9, axis=1)
+    late = np.zeros(len(mesh.services))
+    for place in mesh.order:
+        into = [(call, mesh.ends[call][0]) for call in mesh.calls_in[place]]
+        loads = np.array([traffic.requests[call].sum() for call, _ in into])
+        shares = [1.0 if mesh.calls[call].asynchronous else late[caller] for call, caller in into]
+        late[place] = float(loads @ shares / loads.sum()) if loads.sum() else 0.0
+    inner = [place for place, service in enumerate(mesh.services) if service.role is not Role.GATEWAY]
+    kinds = {
+        "sparse": [place for place in inner if rates[place] < 0.5],
+        "queued": [place for place in inner if late[place] > 0.5],
+        "strained": [place for place in inner if strain[place] >= 0.7],
+    }
+    kinds["steady"] = sorted(set(inner).difference(*kinds.values()))
+    return {kind: [mesh.services[place].key for place in places] for kind, places in kinds.items()}
+
+
 def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The nearest numbers with a shorter mantissa; NaN stays NaN."""
     bits = values.astype(np.float32).view(np.uint32)
@@ -211,14 +243,22 @@ def _calls(simulation: Simulation, seen: Sequence[int], steps: int) -> tuple[NDA
     return edges, np.array([rate for _, rate in kept], dtype=np.float32)
 
 
-def _recipe(recording: Recording, load: Path | None) -> str:
-    """What a file is made by: the recording and all code and data that bears on it."""
-    code = hashlib.sha256(repr(recording).encode())
+def _read_code() -> bytes:
     simulator = Path(tidecast_simulator.__file__).parent
     files = [Path(__file__), Path(meshes.__file__), Path(observing.__file__), *sorted(simulator.glob("*.py"))]
-    for file in [*files, *([load] if load else [])]:
-        code.update(file.read_bytes())
-    return code.hexdigest()
+    return b"".join(file.read_bytes() for file in files)
+
+
+# Read when it is loaded: a change that is made while recordings are written must not be taken for what they came from.
+_CODE = _read_code()
+
+
+def _recipe(recording: Recording, load: Path | None) -> str:
+    """What a file is made by: the recording and all code and data that bears on it."""
+    made_by = hashlib.sha256(repr(recording).encode())
+    made_by.update(_CODE)
+    made_by.update(load.read_bytes() if load else b"")
+    return made_by.hexdigest()
 
 
 def main() -> None:

@@ -1,0 +1,62 @@
+"""
+Draws an experiment: the error of each method along its axis, a panel for each target and step.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from experiments import OURS, Experiment
+from matplotlib.figure import Figure
+from summing import TARGETS, mean_of
+
+# Okabe and Ito's, which colour-blind readers tell apart too.
+_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000", "#8c6d31", "#7b4173")
+_OURS = "#0072B2"
+_DRAWN = ("rps", "p95_ms")
+
+
+def draw(experiment: Experiment, rows: Sequence[dict[str, Any]], path: Path) -> Path:
+    """Writes a picture: lines along the axis, or bars by kind of service where there is only one point."""
+    points = [point.label for point in experiment.evaluations]
+    along = len(points) > 1
+    categories = points if along else list(dict.fromkeys(row["kind"] for row in rows))
+    key = "point" if along else "kind"
+    steps = [0] if experiment.offsets_differ else sorted({row["step"] for row in rows})
+    targets = [target for target in TARGETS if target in _DRAWN and any(row["target"] == target for row in rows)]
+    if not along:
+        steps = steps[-2:]
+    figure = Figure(figsize=(4.2 * len(steps) + 2.4, 3.2 * len(targets)), layout="constrained")
+    grid = figure.subplots(len(targets), len(steps), squeeze=False)
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "last-value"]
+    for line, target in enumerate(targets):
+        for column, step in enumerate(steps):
+            axes = grid[line][column]
+            some = [r for r in rows if r["target"] == target and (not step or r["step"] == step)]
+            some = [r for r in some if not along or r["kind"] == "all"]
+            for place, method in enumerate(methods):
+                found = [mean_of(some, "relative_rmse", method=method, **{key: category}) for category in categories]
+                heights = [np.nan if value is None else value for value in found]
+                ours = method == OURS
+                colour = _OURS if ours else _COLOURS[place % len(_COLOURS)]
+                style = {
+                    "color": colour,
+                    "label": method,
+                    "linewidth": 2.4 if ours else 1.1,
+                    "zorder": 3 if ours else 2,
+                }
+                dashes = ("-", "--", ":")[place // len(_COLOURS) % 3]
+                axes.plot(range(len(categories)), heights, marker="o", markersize=4, linestyle=dashes, **style)
+            axes.set_title(f"{target}, {'last step' if not step else f'{step} steps ahead'}", loc="left", fontsize=10)
+            axes.set_xticks(range(len(categories)), categories)
+            axes.set_xlabel(experiment.axis if along else "services", fontsize=8)
+            axes.grid(visible=True, axis="y", color="#ececec")
+            axes.spines[["top", "right"]].set_visible(False)
+        grid[line][0].set_ylabel("RMSE / last value's")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
+    figure.suptitle(f"{experiment.question} (simulated)", fontsize=11, x=0.01, ha="left")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
