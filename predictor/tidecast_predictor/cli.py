@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
 from tidecast_predictor.engine import Engine
+from tidecast_predictor.evaluation.command import add_flags
 from tidecast_predictor.retraining import Schedule
 from tidecast_predictor.server import ServerSettings, serve
 
@@ -35,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     what = "answer forecasts over gRPC and train in the background"
     _add_serve(commands.add_parser("serve", help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
+    what = "measure methods against each other on recordings"
+    add_flags(commands.add_parser("evaluate", help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
     return parser
 
 

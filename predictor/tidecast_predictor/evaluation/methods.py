@@ -1,0 +1,137 @@
+"""
+All methods by name; what one needs is imported when it is made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_predictor.baselines.method import Method
+from tidecast_predictor.evaluation.rewiring import rewired
+
+_PREDICTOR = "tidecast_predictor"
+_BASELINES = f"{_PREDICTOR}.baselines"
+_SHARED = (f"{_BASELINES}.method", f"{_BASELINES}.cutting", f"{_BASELINES}.residuals")
+_TRAINER = tuple(f"{_BASELINES}.{name}" for name in ("neural", "batching", "standardising"))
+_OWN = (
+    *(f"{_PREDICTOR}.evaluation.{name}" for name in ("ours", "grid", "rewiring")),
+    *(
+        f"{_PREDICTOR}.{name}"
+        for name in ("model", "batch", "windows", "scaling", "time_encoding", "config", "fitting")
+    ),
+    *(f"{_PREDICTOR}.{name}" for name in ("learning", "conformal", "predicting", "scores", "validation")),
+)
+
+
+class UnknownMethod(Exception):
+    """There is no method of that name; the text lists those there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """
+    What every network may spend, the same for all.
+
+    Attributes:
+        updates: Steps of the optimiser.
+        seconds: Wall time, whichever ends first. Runs that time cut short differ from machine to machine.
+    """
+
+    updates: int = 1500
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    A method that can be evaluated.
+
+    Attributes:
+        make: Makes it.
+        modules: Whose code its numbers come from.
+        simple: Whether skill is measured against the best of those like it; they learn without chance.
+    """
+
+    make: Callable[[Effort], Method]
+    modules: tuple[str, ...]
+    simple: bool = False
+
+
+def _simple(module: str, kind: str, **arguments: object) -> Entry:
+    """A method that learns without chance; *kind* is its class."""
+
+    def make(_effort: Effort) -> Method:
+        method: Method = getattr(import_module(f"{_BASELINES}.{module}"), kind)(**arguments)
+        return method
+
+    return Entry(make, (f"{_BASELINES}.{module}", *_SHARED), simple=True)
+
+
+def _network(module: str) -> Entry:
+    """A network that is measured against; its module has a function of the same name that makes it."""
+
+    def make(effort: Effort) -> Method:
+        from tidecast_predictor.baselines.neural import Budget  # noqa: PLC0415
+
+        budget = Budget(updates=effort.updates, seconds=effort.seconds)
+        method: Method = getattr(import_module(f"{_BASELINES}.{module}"), module)(budget)
+        return method
+
+    return Entry(make, (f"{_BASELINES}.{module}", *_TRAINER, *_SHARED))
+
+
+def _own(name: str, **ablated: Any) -> Entry:
+    """Our own model, something of it taken away."""
+
+    def make(effort: Effort) -> Method:
+        from tidecast_predictor.evaluation.ours import GcnGruMethod, Settings  # noqa: PLC0415
+
+        settings = Settings(updates=effort.updates, seconds=effort.seconds)
+        return GcnGruMethod(name, settings, **ablated)
+
+    return Entry(make, _OWN)
+
+
+def _no_calls(calls: NDArray[np.int64], _seed: int) -> NDArray[np.int64]:
+    """Nobody calls anybody."""
+    return calls[:, :0]
+
+
+METHODS: Mapping[str, Entry] = {
+    "last-value": _simple("last_value", "LastValue"),
+    "window-mean": _simple("window_mean", "WindowMean"),
+    "seasonal-naive": _simple("seasonal_naive", "SeasonalNaive"),
+    "ridge": _simple("ridge", "Ridge", neighbours=False),
+    "ridge-neighbours": _simple("ridge", "Ridge", neighbours=True),
+    "dlinear": _network("dlinear"),
+    "gru": _network("gru"),
+    "stid": _network("stid"),
+    "t-gcn": _network("t_gcn"),
+    "dcrnn": _network("dcrnn"),
+    "astgcn": _network("astgcn"),
+    "graph-wavenet": _network("graph_wavenet"),
+    "gcn-gru": _own("gcn-gru"),
+    "gcn-gru-no-graph": _own("gcn-gru-no-graph", rewire=_no_calls),
+    "gcn-gru-placebo-graph": _own("gcn-gru-placebo-graph", rewire=rewired),
+    "gcn-gru-no-time": _own("gcn-gru-no-time", timed=False),
+    "gcn-gru-no-gru": _own("gcn-gru-no-gru", recurrent=False),
+}
+"""By name, in the order of tables."""
+
+
+def chosen(text: str, methods: Mapping[str, Entry] = METHODS) -> dict[str, Entry]:
+    """
+    The methods that are named in *text*, separated by commas, or `all`.
+
+    Raises:
+        UnknownMethod: If there is none of that name.
+    """
+    names: Sequence[str] = list(methods) if text == "all" else [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in methods:
+            raise UnknownMethod(f"there is no method {name!r}; there are {', '.join(methods)}")
+    return {name: methods[name] for name in names}
