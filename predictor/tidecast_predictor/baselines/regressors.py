@@ -108,6 +108,12 @@ class Regressors:
         features = self.filled.shape[2]
         return int(2 + self.window * (1 + len(self.neighbours)) + 2 * (features - 1) + self.clock.shape[1])
 
+    @property
+    def clock_columns(self) -> slice:
+        """Where along D the clock stands."""
+        begin = 2 + self.window + 2 * (self.filled.shape[2] - 1)
+        return slice(begin, begin + self.clock.shape[1])
+
     def at(self, origins: NDArray[np.int64], feature: int) -> NDArray[np.float64]:
         """
         What a forecast of *feature* is made from at *origins*.
