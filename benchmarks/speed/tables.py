@@ -15,8 +15,10 @@ def table(done: dict[str, Any]) -> str:
     """One table for each thing measured and each window."""
     machine = done["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {done['threads']} threads; "
-        f"torch {machine['torch']}. Written by `benchmarks/speed/run.py`.",
+        (
+            f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {done['threads']} threads; "
+            f"torch {machine['torch']}. Written by `benchmarks/speed/run.py`."
+        ),
         "",
     ]
     for what, title in _TITLES.items():

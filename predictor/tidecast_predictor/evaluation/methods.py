@@ -71,14 +71,14 @@ def _simple(module: str, kind: str, **arguments: object) -> Entry:
     return Entry(make, (f"{_BASELINES}.{module}", *_SHARED), simple=True)
 
 
-def _network(module: str) -> Entry:
-    """A network that is measured against; its module has a function of the same name that makes it."""
+def _network(module: str, function: str | None = None) -> Entry:
+    """A network that is measured against; *function* of its module makes it, by default that of the same name."""
 
     def make(effort: Effort) -> Method:
         from tidecast_predictor.baselines.neural import Budget  # noqa: PLC0415
 
         budget = Budget(updates=effort.updates, seconds=effort.seconds)
-        method: Method = getattr(import_module(f"{_BASELINES}.{module}"), module)(budget)
+        method: Method = getattr(import_module(f"{_BASELINES}.{module}"), function or module)(budget)
         return method
 
     return Entry(make, (f"{_BASELINES}.{module}", *_TRAINER, *_SHARED))
@@ -114,6 +114,7 @@ METHODS: Mapping[str, Entry] = {
     "dcrnn": _network("dcrnn"),
     "astgcn": _network("astgcn"),
     "graph-wavenet": _network("graph_wavenet"),
+    "graph-wavenet-fixed": _network("graph_wavenet", "graph_wavenet_fixed"),
     "gcn-gru": _own("gcn-gru"),
     "gcn-gru-no-graph": _own("gcn-gru-no-graph", rewire=_no_calls),
     "gcn-gru-placebo-graph": _own("gcn-gru-placebo-graph", rewire=rewired),
