@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 _RATE_OF_ALL = 0.15
 _RATE_OF_ONE = 0.05
-_LIMIT = 2.0  # of a stretch's logarithm
+_LIMIT = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
 
 
 def stretch_online(
@@ -54,7 +54,9 @@ def stretch_online(
             surprise = np.where(seen, passed - chance, 0)
             of_all[:, ahead] += _RATE_OF_ALL * surprise.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
             of_one[:, :, ahead] += _RATE_OF_ONE * surprise
-        stretch = np.exp(np.clip(of_all + of_one, -_LIMIT, _LIMIT))
+        np.clip(of_all, -_LIMIT, _LIMIT, out=of_all)
+        np.clip(of_one, -_LIMIT, _LIMIT, out=of_one)
+        stretch = np.exp(of_all + of_one)
         corrected[now][..., outer] = median[now] + side * stretch * distances[now]
     return np.maximum.accumulate(corrected, axis=-1)
 

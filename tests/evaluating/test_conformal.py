@@ -58,6 +58,12 @@ def test_a_service_that_is_wilder_than_the_others_gets_a_wider_band():
     assert corrected[-1, 0, 0, 0, 2] > 1.5 * corrected[-1, 1:, 0, 0, 2].mean()
 
 
+def test_a_band_beside_what_is_always_zero_comes_to_reach_it():
+    quantiles = bands(200, 0.0) + np.array([0.0099, 0.01, 0.0101], np.float32)
+    corrected = stretch_online(quantiles, np.zeros((200, 20, 1, 3), np.float32), LEVELS, np.arange(200))
+    assert (corrected[100:, ..., 0] <= 0).mean() > 0.8
+
+
 def test_what_was_not_measured_changes_nothing():
     quantiles = bands(40, 1)
     missing = np.full(quantiles.shape[:-1], np.nan, np.float32)
