@@ -26,8 +26,10 @@ class TrainingSettings:
             the training short.
         updates: How many optimiser steps are taken when `seconds` allow it.
         rows: How many (sample, service) pairs one optimiser step looks at.
-        services: With more services than this, a connected part of the graph of this size is trained on. The model
-            holds nothing about single services, so it forecasts all of them.
+        services: How many services one optimiser step looks at, at most: of more it sees a connected part, at each
+            step another one, until all of them had their turn.
+        recorded_services: With more services than this, a connected part of the graph of this size is trained on. The
+            model holds nothing about single services, so it forecasts all of them.
 
     Raises:
         ValueError: If a number is not positive.
@@ -41,10 +43,13 @@ class TrainingSettings:
     seed: int = 0
     updates: int = 600
     rows: int = 128
-    services: int = 1000
+    services: int = 64
+    recorded_services: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("window_steps", "horizon_steps", "seconds", "updates", "rows", "services"):
+        for name in (
+            "window_steps", "horizon_steps", "seconds", "updates", "rows", "services", "recorded_services",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
 

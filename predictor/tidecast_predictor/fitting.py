@@ -4,31 +4,47 @@ Makes a model from a recording: learns from all but its last part, chooses, cali
 
 import time
 
+import numpy as np
 import torch
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.checkpoint import Checkpoint, version_of
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture, TrainingSettings
-from tidecast_predictor.learning import Learner, Lesson, Progress, Sampler
+from tidecast_predictor.learning import Learner, Lesson, Progress, Sampler, Watch
 from tidecast_predictor.model import GcnGru
+from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import SCALES
 from tidecast_predictor.scores import spread
+from tidecast_predictor.subgraphs import among, sample
 from tidecast_predictor.validation import Validation
-from tidecast_predictor.windows import Recording, Split
+from tidecast_predictor.windows import Split
 
 _CYCLES_TO_TELL = 1.5  # a clock that was seen for fewer rounds tells the date, not the hour
 
+_SCORED_SERVICES = 256  # of more a sample is held out: enough for a mean within a percent, few enough to score often
+_PATCH = 32
 
-def fit(snapshot: Snapshot, settings: TrainingSettings, *, progress: Progress, deadline: float) -> Checkpoint:
+
+def fit(
+    snapshot: Snapshot,
+    settings: TrainingSettings,
+    *,
+    progress: Progress,
+    deadline: float,
+    watch: Watch = lambda _updates, _error: None,
+) -> Checkpoint:
     """
     Train on all but the last part of *snapshot*, choose the best state on that part, calibrate and score it there.
 
+    Takes memory for some windows of some services: a recording in a file may be larger than memory.
+
     Args:
-        snapshot: The recording.
+        snapshot: The recording. One in a file is read fastest if `values` is the transpose of a (N, T, F) array.
         settings: How to go about it.
         progress: Is told how far it is.
         deadline: In `time.monotonic()`; what was learnt by then is the result.
+        watch: Is told of every validation.
 
     Raises:
         RecordingTooShort: If the recording is too short for the horizon.
@@ -44,11 +60,19 @@ def fit(snapshot: Snapshot, settings: TrainingSettings, *, progress: Progress, d
         periods=periods_told_by(seconds),
     )
     reference = recording.reference(split.training_steps, settings.horizon_steps)
-    validation = Validation(snapshot, recording, reference=reference, split=split, architecture=architecture)
-    training = snapshot.values[: split.training_steps, :, : len(FORECAST_FEATURES)]
-    lesson = Lesson(recording, reference, split.training_steps, SCALES, spread(training))
-    sampler = Sampler([lesson], architecture, rows=settings.rows, seed=settings.seed)
-    learner = Learner(GcnGru(architecture), sampler, lambda model: validation.score(model).error)
+    scored = sample(snapshot, _SCORED_SERVICES, patch=_PATCH, seed=settings.seed)
+    validation = Validation(
+        among(snapshot, scored),
+        recording.among(scored),
+        reference=reference.among(scored),
+        split=split,
+        architecture=architecture,
+    )
+    training = recording.in_units(split.training_steps, len(FORECAST_FEATURES))
+    spreads = np.concatenate([spread(values) for values in training])
+    lesson = Lesson(recording, reference, split.training_steps, SCALES, spreads)
+    sampler = Sampler([lesson], architecture, rows=settings.rows, seed=settings.seed, services=settings.services)
+    learner = Learner(GcnGru(architecture), sampler, lambda model: validation.score(model).error, watch)
     updates = learner.run(settings.updates, progress, deadline=deadline)
     model = learner.best.eval()
     validation.calibrate(model)

@@ -17,14 +17,19 @@ from torch.nn import functional
 from tidecast_predictor.batch import Batch, Material, assemble
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
+from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import pinball
-from tidecast_predictor.windows import Recording
+from tidecast_predictor.subgraphs import Neighbourhoods
 
 Progress = Callable[[float], None]
 """Is told how much of the work is done, in [0, 1]."""
 
+Watch = Callable[[int, float], None]
+"""Is told how many optimiser steps were taken, and the validation error of what they led to."""
+
 _ORIGINS = 8  # of a sample that are learnt from: the recurrence over a window is paid once for all of them
+_DRAWS_HELD = 16  # after so many the memory that was read for them is given back
 _EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
 _VALIDATIONS = 10  # were it for all of the time; the first half is left out, as the best state is not among them
 _LEARNING_RATE = 4e-3
@@ -54,6 +59,15 @@ class Lesson:
     scales: Sequence[Scale]
     spread_NF: NDArray[np.float32]
 
+    def among(self, services: NDArray[np.int64]) -> "Lesson":
+        """On these services only, and the calls between them."""
+        return replace(
+            self,
+            recording=self.recording.among(services),
+            reference=self.reference.among(services),
+            spread_NF=self.spread_NF[services],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draw:
@@ -65,18 +79,38 @@ class Draw:
 
 
 class Sampler:
-    """Draws windows to learn from, with some of what was measured hidden."""
+    """
+    Draws windows to learn from, with some of what was measured hidden.
 
-    def __init__(self, lessons: Sequence[Lesson], architecture: Architecture, *, rows: int, seed: int) -> None:
+    Args:
+        lessons: Each draw is from one of them.
+        architecture: Of the model that learns.
+        rows: How many (sample, service) pairs a draw has, about.
+        seed: Of all draws.
+        services: How many services a draw has at most; None is all of a lesson.
+    """
+
+    def __init__(
+        self,
+        lessons: Sequence[Lesson],
+        architecture: Architecture,
+        *,
+        rows: int,
+        seed: int,
+        services: int | None = None,
+    ) -> None:
         self._lessons, self._architecture, self._rows = lessons, architecture, rows
         self._generator = torch.Generator().manual_seed(seed)
+        self._parts = [_parts_of(lesson.recording, services, seed) for lesson in lessons]
+        self._draws = 0
 
     def draw(self) -> Draw:
         """Windows of one of the lessons."""
-        lesson = self._lessons[int(self._integers(len(self._lessons), ()))]
+        index = int(self._integers(len(self._lessons), ()))
+        lesson = self._lessons[index].among(self._parts[index].draw())
         last_origin = lesson.training_steps - 1 - self._architecture.horizon_steps
         steps = min(self._architecture.window_steps + _EXTRA_STEPS, last_origin + 1)
-        samples = max(1, self._rows // max(1, lesson.recording.z_TNA.shape[1]))
+        samples = max(1, self._rows // max(1, lesson.recording.services))
         starts = self._integers(last_origin - steps + 2, (samples,))
         first = steps // 8
         origins = first + self._integers(steps - first, (samples, _ORIGINS))
@@ -84,6 +118,9 @@ class Sampler:
             starts, origins, reference=lesson.reference, steps=steps, architecture=self._architecture
         )
         truth = lesson.recording.targets(starts[:, None] + origins, self._architecture)
+        self._draws += 1
+        if self._draws % _DRAWS_HELD == 0:
+            lesson.recording.let_go()
         return Draw(self._hide(material), truth, lesson)
 
     def _hide(self, material: Material) -> Material:
@@ -116,12 +153,26 @@ class Sampler:
 
 
 class Learner:
-    """Takes optimiser steps and keeps the averaged weights that did best by *judge*, which is given the model."""
+    """
+    Takes optimiser steps and keeps the averaged weights that did best by *judge*, which is given the model.
 
-    def __init__(self, model: GcnGru, sampler: Sampler, judge: Callable[[GcnGru], float]) -> None:
+    Args:
+        model: Learns.
+        sampler: What from.
+        judge: The validation error of a model.
+        watch: Is told of every validation.
+    """
+
+    def __init__(
+        self,
+        model: GcnGru,
+        sampler: Sampler,
+        judge: Callable[[GcnGru], float],
+        watch: Watch = lambda _updates, _error: None,
+    ) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
-        self._sampler, self._judge = sampler, judge
+        self._sampler, self._judge, self._watch = sampler, judge, watch
         self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=_LEARNING_RATE, weight_decay=1e-3)
         self._averaged = copy.deepcopy(self._model).eval()
         self.best = copy.deepcopy(self._averaged).cpu()
@@ -130,7 +181,7 @@ class Learner:
     def run(self, updates: int, progress: Progress, *, deadline: float) -> int:
         """Learn until *updates* steps are taken or the deadline is near; returns the steps taken."""
         began = time.monotonic()
-        self._validate()
+        self._validate(0)
         # After the last step there is one more validation, the calibration and the final score.
         budget = deadline - time.monotonic() - 4 * (time.monotonic() - began)
         began, validated, update = time.monotonic(), _VALIDATIONS // 2, 0
@@ -143,10 +194,10 @@ class Learner:
             self._step(_one_cycle(done), min(_AVERAGING, (1 + update) / (10 + update)))
             if int(done * _VALIDATIONS) > validated:
                 validated = int(done * _VALIDATIONS)
-                self._validate()
+                self._validate(update + 1)
             progress(done)
             update += 1
-        self._validate()
+        self._validate(update)
         return update
 
     def _step(self, learning_rate: float, averaging: float) -> None:
@@ -165,8 +216,9 @@ class Learner:
             for average, current in pairs:
                 average.lerp_(current, 1 - averaging)
 
-    def _validate(self) -> None:
+    def _validate(self, updates: int) -> None:
         error = self._judge(self._averaged)
+        self._watch(updates, error)
         if error < self._best_error:
             self._best_error = error
             self.best = copy.deepcopy(self._averaged).cpu()
@@ -186,6 +238,11 @@ def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tenso
     known = torch.isfinite(error)
     squared = functional.huber_loss(error.nan_to_num(0.0), torch.zeros_like(error), reduction="none", delta=_OUTLIER)
     return loss + _MEAN_WEIGHT * (squared * known).sum() / known.sum().clamp(min=1)
+
+
+def _parts_of(recording: Recording, limit: int | None, seed: int) -> Neighbourhoods:
+    limit = recording.services if limit is None else limit
+    return Neighbourhoods(recording.calls_2E.numpy(), recording.services, limit=limit, seed=seed)
 
 
 def _without(reference: Reference, new_N: NDArray[np.bool_]) -> Reference:

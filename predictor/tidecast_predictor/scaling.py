@@ -123,6 +123,10 @@ class Reference:
     change: NDArray[np.float32]
     pool: Pool
 
+    def among(self, services: NDArray[np.int64]) -> "Reference":
+        """Of the services at these positions only."""
+        return Reference(self.median[services], self.spread[services], self.change[services], self.pool)
+
 
 def refer(earlier: NDArray[np.float32], later: NDArray[np.float32], pool: Pool | None = None) -> Reference:
     """

@@ -14,13 +14,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from tidecast_contract.features import FEATURES
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import TrainingState, TrainingStatus
@@ -29,13 +32,17 @@ from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
-from tidecast_predictor.windows import RecordingTooShort, connected
+from tidecast_predictor.recording import let_go
+from tidecast_predictor.subgraphs import Neighbourhoods, among
+from tidecast_predictor.windows import RecordingTooShort
 
 __all__ = ["Trainer", "TrainingSettings"]
 
 logger = logging.getLogger(__name__)
 
 _PREFIX = ".training-"
+_JOB, _GRAPH, _VALUES = "job.json", "graph.npz", "values.npy"
+_STEPS_AT_ONCE = 360
 _NICENESS = 10
 _GRACE_SECONDS = 120  # beyond its budget a training is stuck, and ended
 
@@ -124,22 +131,25 @@ class Trainer:
             self._directory.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._directory))
         try:
-            _write_job(folder, self._recording(settings), settings, deadline=deadline)
+            self._write_job(folder, settings, deadline)
             self._follow(folder, deadline)
             return self._adopt(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _recording(self, settings: TrainingSettings) -> Snapshot:
+    def _write_job(self, folder: Path, settings: TrainingSettings, deadline: float) -> None:
         held = self._history.status()
         latest = self._history.read(held.end_time, held.end_time)
         if latest is None:
             raise TrainingFailed("the history was emptied before the training began")
-        services = connected(latest, settings.services, settings.seed)
-        recording = self._history.read(held.start_time, held.end_time, services=services)
-        if recording is None:
-            raise TrainingFailed("the history was emptied before the training began")
-        return recording
+        limit, count = settings.recorded_services, len(latest.services)
+        parts = Neighbourhoods(latest.calls, count, limit=limit, seed=settings.seed)
+        graph = among(latest, parts.draw())
+        job = _Job(held.end_time, held.step_seconds, [str(service) for service in graph.services], settings, deadline)
+        times = np.arange(held.start_time, held.end_time + 1, held.step_seconds, dtype=np.int64)
+        _write_values(folder / _VALUES, self._history, graph.services, times)
+        np.savez(folder / _GRAPH, calls=graph.calls, rates=graph.rates)
+        (folder / _JOB).write_text(json.dumps(asdict(job)))
 
     def _follow(self, folder: Path, deadline: float) -> None:
         """Run the process, pass on its progress, and wait for its end."""
@@ -202,23 +212,33 @@ class _Job:
     deadline: float
 
 
-def _write_job(folder: Path, recording: Snapshot, settings: TrainingSettings, *, deadline: float) -> None:
-    services = [str(service) for service in recording.services]
-    job = _Job(recording.end_time, recording.step_seconds, services, settings, deadline)
-    np.save(folder / "values.npy", recording.values)
-    np.savez(folder / "graph.npz", calls=recording.calls, rates=recording.rates)
-    (folder / "job.json").write_text(json.dumps(asdict(job)))
+def _write_values(path: Path, history: History, services: Sequence[ServiceId], times: NDArray[np.int64]) -> None:
+    """
+    Write what *history* holds, (N, T, F), so that the steps of each service lie together, a few steps at a time.
+
+    Raises:
+        OSError: If the disk has no room for it.
+    """
+    shape = (len(services), len(times), len(FEATURES))
+    values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as file:  # a map that runs out of disk ends the process
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    # Weeks of many services take seconds to read; forecasts get their turn in between.
+    for begin in range(0, len(times), _STEPS_AT_ONCE):
+        part = slice(begin, begin + _STEPS_AT_ONCE)
+        values[:, part] = history.values_at(services, times[part]).swapaxes(0, 1)
+        let_go(values)
 
 
 def _read_job(folder: Path) -> tuple[Snapshot, TrainingSettings, float]:
-    job = json.loads((folder / "job.json").read_text())
-    with np.load(folder / "graph.npz", allow_pickle=False) as graph:
+    job = json.loads((folder / _JOB).read_text())
+    with np.load(folder / _GRAPH, allow_pickle=False) as graph:
         calls, rates = graph["calls"], graph["rates"]
     recording = Snapshot(
         end_time=job["end_time"],
         step_seconds=job["step_seconds"],
         services=tuple(ServiceId.parse(text) for text in job["services"]),
-        values=np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False),
+        values=np.load(folder / _VALUES, mmap_mode="r", allow_pickle=False).swapaxes(0, 1),
         calls=calls,
         rates=rates,
     )

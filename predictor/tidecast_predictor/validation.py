@@ -16,9 +16,10 @@ from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.naive import LastValue, SeasonalNaive
 from tidecast_predictor.predicting import predict
+from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.scores import Scores, coverage, lead, scaled_error, series_scale, stretch
-from tidecast_predictor.windows import Recording, Split, past_at
+from tidecast_predictor.windows import Split, past_at
 
 _ROWS = 4096  # windows to score: enough for a mean within a percent, few enough to score often
 _BLOCK_ROWS = 2048
@@ -29,8 +30,8 @@ class Validation:
     The last part of a recording, held out from training.
 
     Args:
-        snapshot: The whole recording, in units.
-        recording: The same on the model's scale.
+        snapshot: The recording, in units.
+        recording: The same, ready to cut windows from.
         reference: How each service behaved in the part that is trained on.
         split: Where the held-out part begins.
         architecture: Of the models to score.
@@ -113,7 +114,7 @@ class Validation:
 
     def _materials(self) -> Iterator[Material]:
         steps = self._architecture.window_steps
-        size = max(1, _BLOCK_ROWS // max(1, self._recording.z_TNA.shape[1]))
+        size = max(1, _BLOCK_ROWS // max(1, self._recording.services))
         for begin in range(0, len(self._origins), size):
             starts = torch.from_numpy(self._origins[begin : begin + size]) - steps + 1
             yield self._recording.material(

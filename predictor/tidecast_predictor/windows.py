@@ -1,5 +1,5 @@
 """
-Cuts windows: out of a recording for training and scoring, out of a snapshot and its history for serving.
+Cuts windows out of a snapshot and its history, for serving; `recording` cuts the same ones for training and scoring.
 
 Whatever the source, a forecast made at an origin sees nothing that was measured after it.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.services import ServiceId
@@ -25,7 +24,6 @@ Lookup = Callable[[Sequence[ServiceId], NDArray[np.int64]], NDArray[np.float32]]
 REFERENCE_SAMPLES = 192
 _REFERENCE_DAYS = 7
 _BEFORE_SAMPLES = 240
-_GRID_STEPS = 60
 
 
 class RecordingTooShort(ValueError):
@@ -109,7 +107,7 @@ class Past:
         used = min(steps, snapshot.steps)
         window[steps - used :] = snapshot.values[snapshot.steps - used :]
         shortened = replace(self, snapshot=replace(snapshot, values=window))
-        ago = np.array(architecture.days)[:, None] - _around(architecture.horizon_steps)[None, :]
+        ago = np.array(architecture.days)[:, None] - around(architecture.horizon_steps)[None, :]
         times = snapshot.end_time - ago * snapshot.step_seconds
         days = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
         return Material(
@@ -122,122 +120,6 @@ class Past:
             rates_E=torch.from_numpy(snapshot.rates),
             reference=reference,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recording:
-    """
-    A long snapshot on the model's scale, ready to cut many windows from.
-
-    Attributes:
-        z_TNA: Every step, NaN where missing.
-        before_GNA: The last value known before every `_GRID_STEPS`th step.
-        start_time: Of the first step, unix seconds.
-        step_seconds: The time between two steps.
-        calls_2E: Callers and callees, int64.
-        rates_E: Requests per second along each call.
-    """
-
-    z_TNA: Tensor
-    before_GNA: Tensor
-    start_time: int
-    step_seconds: int
-    calls_2E: Tensor
-    rates_E: Tensor
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> "Recording":
-        """The recording of *snapshot*."""
-        return cls.of_scaled(
-            to_model(snapshot.values),
-            start_time=snapshot.start_time,
-            step_seconds=snapshot.step_seconds,
-            calls=snapshot.calls,
-            rates=snapshot.rates,
-        )
-
-    @classmethod
-    def of_scaled(
-        cls,
-        z: NDArray[np.float32],
-        *,
-        start_time: int,
-        step_seconds: int,
-        calls: NDArray[np.int64],
-        rates: NDArray[np.float32],
-    ) -> "Recording":
-        """The recording of steps on the model's scale, float32 of shape (T, N, A), NaN where missing."""
-        before = [np.full(z.shape[1:], np.nan, dtype=np.float32)]
-        for begin in range(0, len(z) - _GRID_STEPS, _GRID_STEPS):
-            part = z[begin : begin + _GRID_STEPS]
-            last = len(part) - 1 - np.isfinite(part[::-1]).argmax(axis=0)
-            newest = np.take_along_axis(part, last[None], axis=0)[0]
-            before.append(np.where(np.isfinite(newest), newest, before[-1]))
-        return cls(
-            z_TNA=torch.from_numpy(z),
-            before_GNA=torch.from_numpy(np.stack(before)),
-            start_time=start_time,
-            step_seconds=step_seconds,
-            calls_2E=torch.from_numpy(calls),
-            rates_E=torch.from_numpy(rates),
-        )
-
-    @property
-    def steps(self) -> int:
-        """T, the number of steps."""
-        return len(self.z_TNA)
-
-    def reference(
-        self, steps: int, horizon_steps: int, samples: int = 4 * REFERENCE_SAMPLES, pool: Pool | None = None
-    ) -> Reference:
-        """How each service behaved in the first *steps* steps; *pool* is what is usual, None takes it from them."""
-        lag = max(1, horizon_steps // 2)
-        at = np.unique(np.linspace(0, max(0, steps - 1 - lag), samples).astype(np.int64))
-        z = self.z_TNA.numpy()
-        return refer(z[at], z[np.minimum(at + lag, steps - 1)], pool)
-
-    def material(
-        self, starts_B: Tensor, origins_BP: Tensor, *, reference: Reference, steps: int, architecture: Architecture
-    ) -> Material:
-        """
-        Windows of *steps* steps.
-
-        Args:
-            starts_B: The first step of each window; steps before the recording are missing.
-            origins_BP: The steps within each window that forecasts are made at.
-            reference: How each service usually behaves.
-            steps: The length of the windows.
-            architecture: Of the model they are for.
-        """
-        at_BT = starts_B[:, None] + torch.arange(steps)
-        bases_BP = starts_B[:, None] + origins_BP
-        around_J = torch.from_numpy(_around(architecture.horizon_steps))
-        days_W = torch.tensor(architecture.days)
-        at_BPWJ = bases_BP[..., None, None] - days_W[:, None] + around_J
-        days = self._gather(at_BPWJ, architecture.forecast_features)
-        days[at_BPWJ > bases_BP[..., None, None]] = torch.nan
-        grid_B = (starts_B // _GRID_STEPS).clamp(min=0, max=len(self.before_GNA) - 1)
-        return Material(
-            z_BTNA=self._gather(at_BT, architecture.features),
-            before_BNA=self.before_GNA[grid_B],
-            times_BT=self.start_time + at_BT * self.step_seconds,
-            origins_BP=origins_BP,
-            days_BPWJNF=days,
-            calls_2E=self.calls_2E,
-            rates_E=self.rates_E,
-            reference=reference,
-        )
-
-    def targets(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
-        """What came true after each origin, on the model's scale, (N, B, P, F, H); NaN where missing."""
-        at_BPH = bases_BP[..., None] + torch.arange(1, architecture.horizon_steps + 1)
-        return self._gather(at_BPH, architecture.forecast_features).permute(3, 0, 1, 4, 2)
-
-    def _gather(self, at: Tensor, features: int) -> Tensor:
-        """Steps at any positions, (*at.shape, N, features); NaN outside of the recording."""
-        values = self.z_TNA[at.clamp(0, self.steps - 1)][..., :features]
-        values[(at < 0) | (at >= self.steps)] = torch.nan
-        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,27 +177,6 @@ def past_at(snapshot: Snapshot, origin: int, window_steps: int) -> Past:
     return Past(window, recorded(snapshot))
 
 
-def _around(horizon_steps: int) -> NDArray[np.int64]:
+def around(horizon_steps: int) -> NDArray[np.int64]:
     """Steps relative to an origin that a smoothed course over the horizon needs."""
     return np.arange(-SMOOTHING_STEPS, horizon_steps + SMOOTHING_STEPS + 1)
-
-
-def connected(snapshot: Snapshot, limit: int, seed: int) -> tuple[ServiceId, ...]:
-    """At most *limit* services of a graph, chosen so that they call each other: neighbours of neighbours."""
-    count = len(snapshot.services)
-    if count <= limit:
-        return snapshot.services
-    order = np.random.default_rng(seed).permutation(count)
-    neighbours: list[list[int]] = [[] for _ in range(count)]
-    for caller, callee in snapshot.calls.T.tolist():
-        neighbours[caller].append(callee)
-        neighbours[callee].append(caller)
-    chosen: dict[int, None] = {}
-    for start in order.tolist():
-        waiting = [start]
-        while waiting and len(chosen) < limit:
-            service = waiting.pop(0)
-            if service not in chosen:
-                chosen[service] = None
-                waiting += neighbours[service]
-    return tuple(snapshot.services[index] for index in sorted(chosen))

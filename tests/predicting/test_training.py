@@ -5,16 +5,14 @@ Training in the background: started once, followed, ended, and served only when 
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from builders.recordings import QUICK, random_walk, recording, seasonal
+from builders.recordings import QUICK, random_walk, seasonal
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.status import TrainingState
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
 from tidecast_predictor.training import Trainer, learn
-from tidecast_predictor.windows import connected
 
 
 def trainer(snapshot, directory=None, **changes):
@@ -82,10 +80,3 @@ def test_a_stopped_training_leaves_nothing(tmp_path):
     assert training.status().message == "the training was stopped"
     assert forecaster.model_info().kind is ModelKind.LAST_VALUE
     assert list(tmp_path.iterdir()) == []
-
-
-def test_of_too_many_services_those_that_call_each_other_are_trained_on():
-    calls = np.array([[0, 1, 2, 4, 5, 6], [1, 2, 3, 5, 6, 7]])
-    chains = recording(np.ones((1, 8)), calls=calls, rates=np.ones(6, np.float32))
-    chosen = [chains.services.index(service) for service in connected(chains, 4, seed=0)]
-    assert chosen in ([0, 1, 2, 3], [4, 5, 6, 7])

@@ -11,7 +11,8 @@ import torch
 from builders.recordings import HALF_HOUR, part, seasonal, untrained
 from tidecast_predictor.batch import COURSES, assemble
 from tidecast_predictor.naive import SeasonalNaive
-from tidecast_predictor.windows import Past, Recording, past_at, recorded
+from tidecast_predictor.recording import Recording
+from tidecast_predictor.windows import Past, past_at, recorded
 
 ARCHITECTURE = untrained().model.architecture
 
@@ -46,7 +47,7 @@ def test_nothing_after_the_origin_is_seen(horizon):
         return assemble(material, architecture)
 
     before = batch()
-    recording.z_TNA[401:] = 99
+    recording.values_XTA[:, 401:] = 99
     assert torch.equal(before.courses_NBPFHW, batch().courses_NBPFHW)
     assert torch.equal(before.steps_NBTC, batch().steps_NBTC)
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tidecast_predictor.baselines.method import Series
 from tidecast_predictor.config import DAY_SECONDS
+from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Scale, to_model
-from tidecast_predictor.windows import Recording
 
 _RESOLUTION = 0.02  # of what is usual; below it a log turns linear
 

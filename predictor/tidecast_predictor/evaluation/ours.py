@@ -20,10 +20,10 @@ from tidecast_predictor.fitting import periods_told_by
 from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import rescale
+from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import spread
 from tidecast_predictor.validation import stretches
-from tidecast_predictor.windows import Recording
 
 Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
 """Calls and a seed to other calls."""
