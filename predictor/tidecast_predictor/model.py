@@ -13,14 +13,16 @@ Shapes, as suffixes: `N` services, `B` samples, `T` steps, `P` origins in a samp
 """
 
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidecast_predictor.batch import COURSES, Batch, channels, latest, origin_width
+from tidecast_predictor.batch import COURSES, Batch, OriginInputs, channels, latest, origin_width
 from tidecast_predictor.config import Architecture
+from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
 from tidecast_predictor.time_encoding import width
 
 with warnings.catch_warnings():
@@ -137,24 +139,49 @@ class GcnGru(nn.Module):
     def quantiles_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """As `forward`, and beside the quantiles the mean, (N, B, P, F, H): what is best under squared error."""
         graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
-        state_NBPD = self._recur(batch, graph)
+        return self.answer(batch, self._recur(batch, graph), graph)
+
+    def answer(self, inputs: OriginInputs, state_NBPD: Tensor, graph: CallGraph) -> tuple[Tensor, Tensor]:
+        """As `quantiles_and_mean`, of recurrent states at the origins."""
         known_NBPX = torch.cat(
             [
                 state_NBPD,
-                batch.origin_NBPO,
+                inputs.origin_NBPO,
                 graph.numbers_N4[:, None, None].expand(*state_NBPD.shape[:3], -1),
-                batch.courses_NBPFHW.flatten(3),
-                batch.courses_known_NBPFW.flatten(3),
-                batch.ahead_BPK.expand(len(state_NBPD), -1, -1, -1),
+                inputs.courses_NBPFHW.flatten(3),
+                inputs.courses_known_NBPFW.flatten(3),
+                inputs.ahead_BPK.expand(len(state_NBPD), -1, -1, -1),
             ],
             dim=-1,
         )
         here_NBPD = self.origin(known_NBPX).relu()
         around_NBPD = here_NBPD + self.neighbours(here_NBPD, *_propagate(graph, here_NBPD)).relu()
         last_NBPX = self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu()
-        quantiles = self._quantiles(last_NBPX, batch)
+        quantiles = self._quantiles(last_NBPX, inputs)
         median = quantiles[..., self.architecture.quantiles.index(0.5)]
         return quantiles, median + self.mean(last_NBPX).view_as(median)
+
+    def carry(self, steps_NTC: Tensor, clock_TK: Tensor, graph: CallGraph, state_ND: Tensor | None = None) -> Tensor:
+        """
+        The recurrent state after further steps. No gradients.
+
+        Args:
+            steps_NTC: What is told of the steps, as in `Batch`.
+            clock_TK: The clock at them.
+            graph: Who calls whom meanwhile.
+            state_ND: The state before them; None is that before anything.
+        """
+        with torch.no_grad():
+            parts_NTC = (steps_NTC, *_propagate(graph, steps_NTC))
+            if self._is_faster_carried(steps_NTC, len(steps_NTC)):
+                return self._carried([part[:, None] for part in parts_NTC], clock_TK[None], state_ND)[:, 0]
+            slices_NTD: Tensor = self.slices(*parts_NTC)
+            course_NTD = (slices_NTD if self.clock is None else slices_NTD + self.clock(clock_TK)).relu()
+            if self.gru is None:
+                return course_NTD[:, -1]
+            _, last_1ND = self.gru(course_NTD, None if state_ND is None else state_ND[None])
+            last_ND: Tensor = last_1ND[0]
+            return last_ND
 
     def calibrated(self, changes: Tensor) -> Tensor:
         """The output of `forward` with the distances from the median stretched to what validation showed."""
@@ -167,34 +194,68 @@ class GcnGru(nn.Module):
 
     def _recur(self, batch: Batch, graph: CallGraph) -> Tensor:
         """The recurrent state at each origin, (N, B, P, D)."""
-        from_callees, from_callers = _propagate(graph, batch.steps_NBTC)
-        clock_BTD = batch.clock_BTK.new_zeros(()) if self.clock is None else self.clock(batch.clock_BTK)
+        parts_NBTC = (batch.steps_NBTC, *_propagate(graph, batch.steps_NBTC))
         services, samples, steps, _ = batch.steps_NBTC.shape
+        is_last = batch.origins_BP.shape[1] == 1 and bool((batch.origins_BP == steps - 1).all())
+        if is_last and self._is_faster_carried(batch.steps_NBTC, services * samples):
+            return self._carried(parts_NBTC, batch.clock_BTK)[:, :, None]
+        clock_BTD = batch.clock_BTK.new_zeros(()) if self.clock is None else self.clock(batch.clock_BTK)
         at = batch.origins_BP[None, :, :, None].expand(services, -1, -1, self.architecture.hidden)
-        size = max(1, BLOCK_ROWS // samples)
         states = []
-        for begin in range(0, services, size):
-            block = slice(begin, begin + size)
-            slices = self.slices(batch.steps_NBTC[block], from_callees[block], from_callers[block]) + clock_BTD
-            course = slices.relu().flatten(0, 1)
+        for block in _blocks(services, samples):
+            course = (self.slices(*(part[block] for part in parts_NBTC)) + clock_BTD).relu().flatten(0, 1)
             if self.gru is not None:
                 course, _ = self.gru(course)
             states.append(course.view(-1, samples, steps, self.architecture.hidden).gather(2, at[block]))
         return torch.cat(states) if states else batch.steps_NBTC.new_zeros(at.shape)
 
-    def _quantiles(self, last_NBPX: Tensor, batch: Batch) -> Tensor:
+    def _is_faster_carried(self, steps: Tensor, rows: int) -> bool:
+        is_served = not torch.is_grad_enabled() and steps.device.type == "cpu"
+        return is_served and is_faster(min(BLOCK_ROWS, rows), self.architecture.hidden)
+
+    def _carried(self, parts_NBTC: Sequence[Tensor], clock_BTK: Tensor, state_ND: Tensor | None = None) -> Tensor:
+        """The state after the last step, (N, B, D), faster than with gradients; a state before only of one sample."""
+        services, samples, steps, _ = parts_NBTC[0].shape
+        layers = [self.slices.own, self.slices.callees, self.slices.callers]
+        if self.gru is None:
+            parts_NBC = [part[:, :, -1] for part in parts_NBTC]
+            clock_BD = 0.0 if self.clock is None else self.clock(clock_BTK[:, -1])
+            ends: Tensor = self.slices(*parts_NBC) + clock_BD
+            return ends.relu()
+        bias_D = self.slices.own.bias
+        if samples == 1:
+            weights = RecurrentWeights.of(layers, self.gru)
+            clock_TD = bias_D.expand(steps, -1) if self.clock is None else self.clock(clock_BTK[0]) + bias_D
+            return recur(weights, [part[:, 0] for part in parts_NBTC], clock_TD, state_ND)[:, None]
+        # Samples lie at different hours, and a block of services takes all of them: the clock is one more input.
+        weights = RecurrentWeights.of(layers if self.clock is None else [*layers, self.clock], self.gru)
+        states = []
+        for block in _blocks(services, samples):
+            own_NBTC, *around = (part[block] for part in parts_NBTC)
+            clock_NBTK = clock_BTK.expand(len(own_NBTC), -1, -1, -1)
+            inputs_RTC = torch.cat([own_NBTC, *around, clock_NBTK], dim=-1).flatten(0, 1)
+            states.append(recur(weights, [inputs_RTC], bias_D.expand(steps, -1)).view(-1, samples, len(bias_D)))
+        return torch.cat(states) if states else bias_D.new_zeros((0, samples, len(bias_D)))
+
+    def _quantiles(self, last_NBPX: Tensor, inputs: OriginInputs) -> Tensor:
         features, horizon, count = self.calibration.shape
         shape = last_NBPX.shape[:-1]
         raw = self.correction(last_NBPX).view(*shape, features, horizon, count)
         gates = (self.gates(last_NBPX).view(*shape, features, 1, -1) + self.gates_by_step).sigmoid()
-        naive = (gates[..., 1:] * batch.courses_NBPFHW).sum(-1) + gates[..., 0] * latest(
-            batch.origin_NBPO, self.architecture
+        naive = (gates[..., 1:] * inputs.courses_NBPFHW).sum(-1) + gates[..., 0] * latest(
+            inputs.origin_NBPO, self.architecture
         )[..., None]
         middle = self.architecture.quantiles.index(0.5)
         median = raw[..., middle] + naive
         away = functional.softplus(raw)
         below, above = away[..., :middle].flip(-1).cumsum(-1).flip(-1), away[..., middle + 1 :].cumsum(-1)
         return torch.cat([median[..., None] - below, median[..., None], median[..., None] + above], dim=-1)
+
+
+def _blocks(services: int, samples: int) -> Iterator[slice]:
+    """Services whose rows, one for each sample, are worked on at a time."""
+    size = max(1, BLOCK_ROWS // samples)
+    return (slice(begin, begin + size) for begin in range(0, services, size))
 
 
 def _rising(distances: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ From measurements to quantiles in units: what training scores and what inference
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from tidecast_predictor.batch import Batch, Material, assemble
+from tidecast_predictor.batch import Material, OriginInputs, assemble
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.scaling import tensor_to_units
 
@@ -20,12 +21,17 @@ def predict(model: GcnGru, material: Material) -> NDArray[np.float32]:
     """
     with torch.inference_mode():
         batch = assemble(material, model.architecture).to(model.device)
-        scaled = rescale(model.calibrated(model(batch)), batch)
-        values = tensor_to_units(scaled, dim=3).cpu().numpy()
+        return in_units(model, model(batch), batch)
+
+
+def in_units(model: GcnGru, changes: Tensor, inputs: OriginInputs) -> NDArray[np.float32]:
+    """Quantiles in units, as `predict` returns them, of what *model* made of *inputs*."""
+    scaled = rescale(model.calibrated(changes), inputs)
+    values = tensor_to_units(scaled, dim=3).cpu().numpy()
     # What rises by less than a rounding error may fall by one on the way through exp.
     return np.maximum.accumulate(values, axis=-1)
 
 
-def rescale(changes: torch.Tensor, batch: Batch) -> torch.Tensor:
+def rescale(changes: Tensor, inputs: OriginInputs) -> Tensor:
     """From the model's outputs, changes in usual changes, to its scale; (N, B, P, F, H, Q)."""
-    return batch.centre_NBPF[..., None, None] + changes * batch.scale_NF[:, None, None, :, None, None]
+    return inputs.centre_NBPF[..., None, None] + changes * inputs.scale_NF[:, None, None, :, None, None]

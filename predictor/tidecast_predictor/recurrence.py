@@ -24,6 +24,8 @@ Backend = Literal["native", "torch"]
 BLOCK_ROWS = 2048
 """Of PyTorch; the compiled code has blocks of its own."""
 
+_LANES = 16  # of the widest registers; narrower ones divide them
+_WORTH = 8192  # numbers of a block's state
 _LEVELS = {"AVX2": ("v3",), "AVX512": ("v4", "v3")}  # as torch and as x86-64's levels name them
 _NATIVE = Path(__file__).parent / "native"
 
@@ -99,6 +101,11 @@ def native_is_there() -> bool:
     return _library() is not None
 
 
+def is_faster(rows: int, hidden: int) -> bool:
+    """Whether `recur` beats nn.GRU on a number of services: on few, PyTorch's many small steps cost more than they save."""
+    return (native_is_there() and hidden % _LANES == 0) or rows * hidden > _WORTH
+
+
 def _with_torch(
     weights: RecurrentWeights, parts_NTC: Sequence[Tensor], clock_TD: Tensor, state_ND: Tensor | None, block: int
 ) -> Tensor:
@@ -171,11 +178,10 @@ def _natively(
 
 def _suits(weights: RecurrentWeights, parts_NTC: Sequence[Tensor]) -> bool:
     tensors = [weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC]
-    lanes = 16  # of the widest registers; narrower ones divide them
     return (
         all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
         and len({part.shape for part in parts_NTC}) == 1
-        and weights.state_3DD.shape[1] % lanes == 0
+        and weights.state_3DD.shape[1] % _LANES == 0
     )
 
 

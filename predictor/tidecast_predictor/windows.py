@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.services import ServiceId
@@ -100,22 +101,43 @@ class Past:
             pool,
         )
 
-    def material(self, reference: Reference, architecture: Architecture) -> Material:
-        """What a model of *architecture* needs to forecast at this moment."""
-        snapshot, steps = self.snapshot, architecture.window_steps
-        window = np.full((steps, *snapshot.values.shape[1:]), np.nan, dtype=np.float32)
+    def of_length(self, steps: int) -> "Past":
+        """The same moment with a window of *steps*; what the window lacks at its beginning is missing."""
+        snapshot = self.snapshot
+        values = np.full((steps, *snapshot.values.shape[1:]), np.nan, dtype=np.float32)
         used = min(steps, snapshot.steps)
-        window[steps - used :] = snapshot.values[snapshot.steps - used :]
-        shortened = replace(self, snapshot=replace(snapshot, values=window))
+        values[steps - used :] = snapshot.values[snapshot.steps - used :]
+        return replace(self, snapshot=replace(snapshot, values=values))
+
+    def only(self, indices: NDArray[np.int64]) -> "Past":
+        """The same of the services at *indices* alone, without calls."""
+        chosen = replace(
+            self.snapshot,
+            services=tuple(self.snapshot.services[index] for index in indices),
+            values=self.snapshot.values[:, indices],
+            calls=self.snapshot.calls[:, :0],
+            rates=self.snapshot.rates[:0],
+        )
+        return replace(self, snapshot=chosen)
+
+    def days(self, architecture: Architecture) -> Tensor:
+        """What was measured on the days before around this moment and its targets, as `Material` holds it."""
+        snapshot = self.snapshot
         ago = np.array(architecture.days)[:, None] - around(architecture.horizon_steps)[None, :]
         times = snapshot.end_time - ago * snapshot.step_seconds
         days = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
+        return torch.from_numpy(days[..., : len(FORECAST_FEATURES)])[None, None]
+
+    def material(self, reference: Reference, architecture: Architecture) -> Material:
+        """What a model of *architecture* needs to forecast at this moment."""
+        past = self.of_length(architecture.window_steps)
+        snapshot = past.snapshot
         return Material(
-            z_BTNA=torch.from_numpy(to_model(window))[None],
-            before_BNA=torch.from_numpy(to_model(shortened.before()))[None],
-            times_BT=torch.from_numpy(shortened.snapshot.times)[None],
-            origins_BP=torch.tensor([[steps - 1]]),
-            days_BPWJNF=torch.from_numpy(days[..., : len(FORECAST_FEATURES)])[None, None],
+            z_BTNA=torch.from_numpy(to_model(snapshot.values))[None],
+            before_BNA=torch.from_numpy(to_model(past.before()))[None],
+            times_BT=torch.from_numpy(snapshot.times)[None],
+            origins_BP=torch.tensor([[snapshot.steps - 1]]),
+            days_BPWJNF=self.days(architecture),
             calls_2E=torch.from_numpy(snapshot.calls),
             rates_E=torch.from_numpy(snapshot.rates),
             reference=reference,

@@ -12,7 +12,7 @@ from builders.recordings import part, recording, seasonal, services, untrained
 from tidecast_predictor.batch import assemble
 from tidecast_predictor.model import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
-from tidecast_predictor.windows import Past
+from tidecast_predictor.windows import Past, past_at
 
 CHAIN = {"calls": np.array([[0, 1], [1, 2]]), "rates": np.array([5, 3], dtype=np.float32)}
 
@@ -27,6 +27,16 @@ def answer(snapshot, lookup=nothing_before, model=None):
     past = Past(snapshot, lookup)
     material = past.material(past.reference(model.architecture.horizon_steps, untrained().pool), model.architecture)
     return predict(model, material)[:, 0, 0, 0]
+
+
+def moments(model, snapshot, origins):
+    """A batch with a sample for each origin."""
+    pasts = [past_at(snapshot, origin, 8) for origin in origins]
+    reference = pasts[-1].reference(4)
+    materials = [past.material(reference, model.architecture) for past in pasts]
+    of_samples = ("z_BTNA", "before_BNA", "times_BT", "origins_BP", "days_BPWJNF")
+    joined = {name: torch.cat([getattr(material, name) for material in materials]) for name in of_samples}
+    return assemble(replace(materials[0], **joined), model.architecture)
 
 
 def window(**changes):
@@ -153,3 +163,16 @@ def test_more_services_than_a_block_holds_are_forecast_alike(monkeypatch):
     whole = answer(snapshot)
     monkeypatch.setattr("tidecast_predictor.model.BLOCK_ROWS", 7)
     assert np.allclose(answer(snapshot), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"hidden": 16}, {"periods": ()}, {"recurrent": False}], ids=str)
+@pytest.mark.parametrize("origins", [[30], [30, 41, 55]], ids=["one origin", "origins at different hours"])
+def test_without_gradients_it_says_the_same_in_another_way(changes, origins, monkeypatch):
+    monkeypatch.setattr("tidecast_predictor.model.BLOCK_ROWS", 7)  # services of several blocks
+    model, snapshot = untrained(**changes).model, replace(seasonal(2), **CHAIN)
+    batch = moments(model, snapshot, origins)
+    monkeypatch.setattr("tidecast_predictor.model.is_faster", lambda *_: True)
+    learning = model(batch)
+    assert learning.requires_grad
+    with torch.no_grad():
+        assert torch.allclose(model(batch), learning, atol=1e-5)

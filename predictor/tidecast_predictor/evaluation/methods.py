@@ -19,10 +19,8 @@ _SHARED = (f"{_BASELINES}.method", f"{_BASELINES}.cutting", f"{_BASELINES}.resid
 _TRAINER = tuple(f"{_BASELINES}.{name}" for name in ("neural", "batching", "standardising"))
 _OWN = (
     *(f"{_PREDICTOR}.evaluation.{name}" for name in ("ours", "grid", "rewiring")),
-    *(
-        f"{_PREDICTOR}.{name}"
-        for name in ("model", "batch", "windows", "scaling", "time_encoding", "config", "fitting")
-    ),
+    *(f"{_PREDICTOR}.{name}" for name in ("model", "recurrence", "batch", "levels", "windows", "scaling", "config")),
+    *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "fitting")),
     *(f"{_PREDICTOR}.{name}" for name in ("learning", "conformal", "predicting", "scores", "validation")),
 )
 
