@@ -19,8 +19,8 @@ from tidecast_predictor.checkpoint import Checkpoint, newest
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.history import History
 from tidecast_predictor.naive import Naive
-from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import Reference
+from tidecast_predictor.streaming import Streams
 from tidecast_predictor.windows import Past
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,9 @@ class Forecaster:
     """
     Answers forecasts. Safe to use from several threads; never waits for a training.
 
+    Where a window goes on where an earlier one ended, only its new steps are processed: the model then knows more of
+    the past than the window holds. Any other window is answered from what it holds.
+
     Args:
         history: Where seasonal inputs, scales and the spread of naive forecasts come from. The caller appends to it.
         checkpoint_dir: The newest valid checkpoint in it is served from the start; None starts without a model.
@@ -53,6 +56,7 @@ class Forecaster:
         self._history = history
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._naive = Naive()
+        self._streams = Streams()
         self._lock = threading.Lock()
         self._served: Checkpoint | None = None
         self._known: _KnownReference | None = None
@@ -66,7 +70,7 @@ class Forecaster:
     def serve(self, checkpoint: Checkpoint) -> None:
         """Answer with this model from now on."""
         checkpoint.model.to(self._device).eval()
-        self._served = checkpoint
+        self._served, self._streams = checkpoint, Streams()
         logger.info("serving %s: %s", checkpoint.version, checkpoint.scores.describe())
 
     def decline(self, reason: str) -> None:
@@ -106,8 +110,8 @@ class Forecaster:
         architecture = served.model.architecture
         if not past.snapshot.services:
             return np.zeros((0, len(FORECAST_FEATURES), architecture.horizon_steps, len(QUANTILES)), np.float32)
-        material = past.material(self._reference(served, past, architecture), architecture)
-        return predict(served.model, material)[:, 0, 0]
+        reference = self._reference(served, past, architecture)
+        return self._streams.forecast(served.model, past, reference)[:, 0, 0]
 
     def _reference(self, served: Checkpoint, past: Past, architecture: Architecture) -> Reference:
         snapshot, known = past.snapshot, self._known
