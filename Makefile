@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+NATIVE := predictor/tidecast_predictor/native/recurrence.cpp
 SOURCES := contract operator predictor simulator tests benchmarks
 
 .PHONY: help
@@ -47,6 +48,6 @@ lock: ## Write constraints.txt anew, from the newest releases that pyproject.tom
 clean: ## Remove what was made here; the cache in ~/.cache/tidecast stays
 	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt scripts/make-venv.sh
+$(VENV)/installed: pyproject.toml constraints.txt scripts/make-venv.sh scripts/build-native.sh $(NATIVE)
 	@scripts/make-venv.sh $(VENV)
 	@touch $@

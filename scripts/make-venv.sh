@@ -30,3 +30,5 @@ if ! "$venv/bin/pip" --disable-pip-version-check install -c constraints.txt -e '
   cat "$log" >&2
   exit 1
 fi
+# The compiled recurrence is a matter of speed only: without a compiler that can do it, PyTorch does the same.
+scripts/build-native.sh >>"$log" 2>&1 || echo "the recurrence is not compiled here; PyTorch does it" >>"$log"
