@@ -200,15 +200,25 @@ def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Ten
 
     The third is what is usual at this moment of the day, on the model's scale, (N, B, P, F); NaN if unknown.
     """
-    z = days_BPWJNF.permute(4, 0, 1, 5, 2, 3)  # N B P F W J
-    known = torch.isfinite(z).float()
-    width = 2 * SMOOTHING_STEPS + 1
-    total = z.nan_to_num(0.0).unfold(-1, width, 1).sum(-1)
-    smooth = total / known.unfold(-1, width, 1).sum(-1)
-    course = (smooth[..., 1:] - smooth[..., :1]) / scale_NF[:, None, None, :, None, None]
-    chosen = torch.stack([course[..., 0, :], course.nanmean(-2), course[..., -1, :]], dim=-1)
-    flags = torch.isfinite(chosen).float().mean(-2)
-    return chosen.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT), flags, smooth[..., 0].nanmean(-1)
+    days_BPWJNF = days_BPWJNF.contiguous()
+    known_BPWJNF = days_BPWJNF.isnan().logical_not_()
+    # Services and features stay innermost to the end, as this is most of what a forecast costs beside the network.
+    smooth_BPWJNF = _around_each(days_BPWJNF.nan_to_num(0.0)) / _around_each(known_BPWJNF.float())
+    course_BPWHNF = (smooth_BPWJNF[:, :, :, 1:] - smooth_BPWJNF[:, :, :, :1]) / scale_NF
+    chosen = [course_BPWHNF[:, :, 0], course_BPWHNF.nanmean(2), course_BPWHNF[:, :, -1]]
+    courses_NBPFHW = torch.stack(chosen, dim=-1).permute(3, 0, 1, 4, 2, 5)
+    known_NBPFW = torch.isfinite(courses_NBPFHW).float().mean(-2)
+    usual_NBPF = smooth_BPWJNF[:, :, :, 0].nanmean(2).permute(2, 0, 1, 3)
+    return courses_NBPFHW.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT).contiguous(), known_NBPFW, usual_NBPF
+
+
+def _around_each(x_BPWJNF: Tensor) -> Tensor:
+    """The sum over `SMOOTHING_STEPS` to both sides of each step that has so many beside it."""
+    steps = x_BPWJNF.shape[3] - 2 * SMOOTHING_STEPS
+    total = x_BPWJNF[:, :, :, :steps].clone()
+    for begin in range(1, 2 * SMOOTHING_STEPS + 1):
+        total += x_BPWJNF[:, :, :, begin : begin + steps]
+    return total
 
 
 def _origin(origins: Origins, usual_NBPF: Tensor, reference: Reference) -> Tensor:

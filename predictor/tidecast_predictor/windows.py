@@ -125,8 +125,8 @@ class Past:
         snapshot = self.snapshot
         ago = np.array(architecture.days)[:, None] - around(architecture.horizon_steps)[None, :]
         times = snapshot.end_time - ago * snapshot.step_seconds
-        days = to_model(self.values(times.ravel())).reshape(*times.shape, len(snapshot.services), len(FEATURES))
-        return torch.from_numpy(days[..., : len(FORECAST_FEATURES)])[None, None]
+        days = to_model(self.values(times.ravel())[..., : len(FORECAST_FEATURES)])
+        return torch.from_numpy(days.reshape(*times.shape, *days.shape[1:]))[None, None]
 
     def material(self, reference: Reference, architecture: Architecture) -> Material:
         """What a model of *architecture* needs to forecast at this moment."""
