@@ -192,29 +192,29 @@ class Recording:
     def targets(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
         """What came true after each origin, on the model's scale, (N, B, P, F, H); NaN where missing."""
         horizon, features = architecture.horizon_steps, architecture.forecast_features
-        parts = [self._courses(bases_P, 1, horizon, features) for bases_P in bases_BP]
-        return torch.stack(parts, dim=1)
+        courses_BPHNF = torch.stack([self._courses(bases_P, 1, horizon, features) for bases_P in bases_BP])
+        return courses_BPHNF.permute(3, 0, 1, 4, 2).contiguous()
 
     def _days(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
         """What surrounds the same moment of the days before, as `Material.days_BPWJNF`."""
         around_J = around(architecture.horizon_steps)
         ago_WJ = around_J - np.array(architecture.days)[:, None]
-        samples, origins = bases_BP.shape
-        shape = (self.services, samples, origins, architecture.forecast_features, *ago_WJ.shape)
-        days_NBPFWJ = torch.empty(shape)
+        shape = (*bases_BP.shape, *ago_WJ.shape, self.services, architecture.forecast_features)
+        days_BPWJNF = torch.empty(shape)
         for sample, bases_P in enumerate(bases_BP):
             for day, ago_J in enumerate(ago_WJ):
-                course = self._courses(bases_P, int(ago_J[0]), len(ago_J), architecture.forecast_features)
-                days_NBPFWJ[:, sample, :, :, day] = course
-        # Where a horizon is longer than a day, yesterday has not come true yet.
-        days_NBPFWJ[..., torch.from_numpy(ago_WJ > 0)] = torch.nan
-        return days_NBPFWJ.permute(1, 2, 4, 5, 0, 3)
+                days_BPWJNF[sample, :, day] = self._courses(
+                    bases_P, int(ago_J[0]), len(ago_J), architecture.forecast_features
+                )
+        if (ago_WJ > 0).any():  # where a horizon is longer than a day, yesterday has not come true yet
+            days_BPWJNF[:, :, torch.from_numpy(ago_WJ > 0)] = torch.nan
+        return days_BPWJNF
 
     def _courses(self, bases_P: Tensor, begin: int, steps: int, features: int) -> Tensor:
-        """*steps* steps of which the first is *begin* after each base, (N, P, features, steps)."""
+        """*steps* steps of which the first is *begin* after each base, (P, steps, N, features)."""
         first, last = int(bases_P.min()), int(bases_P.max())
         read = self.read(first + begin, last - first + steps, features)
-        return read.unfold(1, steps, 1)[:, bases_P - first]
+        return read.transpose(0, 1).contiguous()[(bases_P - first)[:, None] + torch.arange(steps)]
 
     @property
     def _chosen(self) -> NDArray[np.int64] | slice:
