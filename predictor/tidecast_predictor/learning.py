@@ -17,6 +17,7 @@ from torch.nn import functional
 from tidecast_predictor.batch import Batch, Material, assemble
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
+from tidecast_predictor.predicting import rescale
 from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import pinball
@@ -229,9 +230,7 @@ def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tenso
     quantiles, mean = model.quantiles_and_mean(batch)
     target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
     loss = pinball(quantiles, target, model.architecture.quantiles)
-    if mean is None:
-        return loss
-    scaled = batch.centre_NBPF[..., None] + mean * batch.scale_NF[:, None, None, :, None]
+    scaled = rescale(mean[..., None], batch)[..., 0]
     said, came = (tensor_to_units(z, lesson.scales, dim=3) for z in (scaled, truth))
     spread_NF = torch.from_numpy(lesson.spread_NF).to(truth.device)
     error = (said - came) / spread_NF[:, None, None, :, None]

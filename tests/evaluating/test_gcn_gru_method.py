@@ -9,7 +9,8 @@ import pytest
 
 from builders.tasks import changed_from, delayed_pair, error, later_origins, series, sines, task, with_segments
 from tidecast_predictor.baselines import CannotForecast
-from tidecast_predictor.evaluation.ours import GcnGruMethod, Settings, no_calls
+from tidecast_predictor.evaluation.ours import GcnGruMethod, Settings
+from tidecast_predictor.evaluation.rewiring import no_calls
 
 QUICK = Settings(updates=60, rows=64, hidden=16)
 

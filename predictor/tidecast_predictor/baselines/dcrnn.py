@@ -10,20 +10,13 @@ Shapes, as suffixes: `B` samples, `T` steps, `N` services, `C` channels, `D` hid
 """
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from tidecast_predictor.baselines.neural import Budget, Graph, NeuralMethod, Shape
-
-with warnings.catch_warnings():
-    # Importing torch-geometric and the first compressed sparse matrix each warn once about torch's own plans.
-    warnings.simplefilter("ignore")
-    from torch_geometric.utils import scatter, spmm, to_torch_csr_tensor
-
-    to_torch_csr_tensor(torch.zeros((2, 1), dtype=torch.int64), size=(1, 1))
+from tidecast_predictor.baselines.walking import transition, walk
 
 HIDDEN = 64
 LAYERS = 2
@@ -49,7 +42,7 @@ class Walks:
     @classmethod
     def on(cls, graph: Graph) -> "Walks":
         """The walks on *graph*; from a service without calls that way they go nowhere."""
-        return cls(_step(graph, graph.calls), _step(graph, graph.calls.flip(0)))
+        return cls(transition(graph, graph.calls), transition(graph, graph.calls.flip(0)))
 
     def diffuse(self, said: Tensor) -> Tensor:
         """
@@ -67,8 +60,8 @@ class Walks:
         here, down, down_down, up, up_up = said.chunk(WALKS, dim=-1)
         return (
             here
-            + _walk(self.callees_NN, down + _walk(self.callees_NN, down_down))
-            + _walk(self.callers_NN, up + _walk(self.callers_NN, up_up))
+            + walk(self.callees_NN, down + walk(self.callees_NN, down_down))
+            + walk(self.callers_NN, up + walk(self.callers_NN, up_up))
         )
 
 
@@ -169,20 +162,6 @@ def _through(layers: nn.ModuleList, x: Tensor, states: list[Tensor], walks: Walk
         x = layer(x, state, walks)
         after.append(x)
     return after
-
-
-def _step(graph: Graph, calls_2E: Tensor) -> Tensor:
-    """From the first of each pair to the second, sparse (N, N); rows add up to one, or to none without a pair."""
-    total_N = scatter(graph.weights, calls_2E[0], dim=0, dim_size=graph.services, reduce="sum")
-    size = (graph.services, graph.services)
-    matrix: Tensor = to_torch_csr_tensor(calls_2E, graph.weights / total_N[calls_2E[0]], size=size)
-    return matrix
-
-
-def _walk(step_NN: Tensor, x_NBX: Tensor) -> Tensor:
-    """What is there after a step, for all samples in one product."""
-    there: Tensor = spmm(step_NN, x_NBX.flatten(1))
-    return there.view_as(x_NBX)
 
 
 def dcrnn(budget: Budget | None = None) -> NeuralMethod:

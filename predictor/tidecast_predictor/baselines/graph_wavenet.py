@@ -12,8 +12,8 @@ fewest that see all of it: 8, 10 and 12 layers for 24, 60 and 120 steps. What is
 Shapes, as suffixes: `B` samples, `T` steps, `N` services, `C` channels, `F` features, `H` horizon steps, `E` calls.
 """
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from tidecast_predictor.baselines.neural import Budget, Graph, NeuralMethod, Shape
-
-with warnings.catch_warnings():
-    # Importing torch-geometric and the first compressed sparse matrix each warn once about torch's own plans.
-    warnings.simplefilter("ignore")
-    from torch_geometric.utils import scatter, spmm, to_torch_csr_tensor
-
-    to_torch_csr_tensor(torch.zeros((2, 1), dtype=torch.int64), size=(1, 1))
+from tidecast_predictor.baselines.walking import transition, walk
 
 CHANNELS = 32
 EMBEDDING = 10
@@ -85,7 +79,7 @@ class DiffusionConvolution(nn.Module):
         for matrix_NN in matrices:
             there = x
             for _ in range(WALK_STEPS):
-                there = _walk(matrix_NN, there)
+                there = walk(matrix_NN, there)
                 brought.append(there)
         return functional.dropout(self.mix(torch.cat(brought, dim=-1)), self._dropout, self.training)
 
@@ -122,7 +116,7 @@ class GraphWaveNet(nn.Module):
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
         """Windows (B, T, N, C) to standardised forecasts (B, H, N, F)."""
-        matrices = [_transition(graph, graph.calls), _transition(graph, graph.calls.flip(0))]
+        matrices = [transition(graph, graph.calls), transition(graph, graph.calls.flip(0))]
         if self.sources is not None and self.targets is not None:
             matrices.append((self.sources @ self.targets.T).relu().softmax(dim=1))
         x_NBTC = x.permute(2, 0, 1, 3)
@@ -147,21 +141,6 @@ class GraphWaveNet(nn.Module):
         return seen[:, :, -1], around + x_NBTC[:, :, -around.shape[2] :]
 
 
-def _transition(graph: Graph, calls_2E: Tensor) -> Tensor:
-    """A step from the first of each pair to the second, sparse (N, N); rows add up to one, or to none without a pair."""
-    total_N = scatter(graph.weights, calls_2E[0], dim=0, dim_size=graph.services, reduce="sum")
-    size = (graph.services, graph.services)
-    matrix: Tensor = to_torch_csr_tensor(calls_2E, graph.weights / total_N[calls_2E[0]], size=size)
-    return matrix
-
-
-def _walk(matrix_NN: Tensor, x: Tensor) -> Tensor:
-    """What (N, ...) there is a step away, all samples and steps in one product."""
-    flat = x.flatten(1)
-    there: Tensor = spmm(matrix_NN, flat) if matrix_NN.layout == torch.sparse_csr else matrix_NN @ flat
-    return there.view_as(x)
-
-
 def _fixed(shape: Shape) -> GraphWaveNet:
     return GraphWaveNet(shape, adaptive=False)
 
@@ -181,12 +160,4 @@ def graph_wavenet(budget: Budget | None = None) -> NeuralMethod:
 
 def graph_wavenet_fixed(budget: Budget | None = None) -> NeuralMethod:
     """The method `graph-wavenet-fixed`: without the learnt adjacency, so that it forecasts services it has never seen."""
-    return NeuralMethod(
-        "graph-wavenet-fixed",
-        _fixed,
-        loss="mae",
-        learning_rate=1e-3,
-        weight_decay=1e-4,
-        inductive=True,
-        budget=budget or Budget(),
-    )
+    return replace(graph_wavenet(budget), name="graph-wavenet-fixed", build=_fixed, inductive=True)

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tidecast_predictor.baselines.method import Method
-from tidecast_predictor.evaluation.rewiring import rewired
+from tidecast_predictor.evaluation.rewiring import no_calls, rewired
 
 _PREDICTOR = "tidecast_predictor"
 _BASELINES = f"{_PREDICTOR}.baselines"
-_SHARED = (f"{_BASELINES}.method", f"{_BASELINES}.cutting", f"{_BASELINES}.residuals")
-_TRAINER = tuple(f"{_BASELINES}.{name}" for name in ("neural", "batching", "standardising"))
+_SHARED = tuple(f"{_BASELINES}.{name}" for name in ("method", "cutting", "residuals", "standardising"))
+_SIMPLE = tuple(f"{_BASELINES}.{name}" for name in ("naive", "regressors"))
+_TRAINER = tuple(f"{_BASELINES}.{name}" for name in ("neural", "batching", "walking"))
 _OWN = (
     *(f"{_PREDICTOR}.evaluation.{name}" for name in ("ours", "grid", "rewiring")),
     *(f"{_PREDICTOR}.{name}" for name in ("model", "recurrence", "batch", "levels", "windows", "scaling", "config")),
-    *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "fitting")),
+    *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
     *(f"{_PREDICTOR}.{name}" for name in ("learning", "conformal", "predicting", "scores", "validation")),
 )
 
@@ -66,7 +64,7 @@ def _simple(module: str, kind: str, **arguments: object) -> Entry:
         method: Method = getattr(import_module(f"{_BASELINES}.{module}"), kind)(**arguments)
         return method
 
-    return Entry(make, (f"{_BASELINES}.{module}", *_SHARED), simple=True)
+    return Entry(make, (f"{_BASELINES}.{module}", *_SIMPLE, *_SHARED), simple=True)
 
 
 def _network(module: str, function: str | None = None) -> Entry:
@@ -94,11 +92,6 @@ def _own(name: str, **ablated: Any) -> Entry:
     return Entry(make, _OWN)
 
 
-def _no_calls(calls: NDArray[np.int64], _seed: int) -> NDArray[np.int64]:
-    """Nobody calls anybody."""
-    return calls[:, :0]
-
-
 METHODS: Mapping[str, Entry] = {
     "last-value": _simple("last_value", "LastValue"),
     "window-mean": _simple("window_mean", "WindowMean"),
@@ -114,7 +107,7 @@ METHODS: Mapping[str, Entry] = {
     "graph-wavenet": _network("graph_wavenet"),
     "graph-wavenet-fixed": _network("graph_wavenet", "graph_wavenet_fixed"),
     "gcn-gru": _own("gcn-gru"),
-    "gcn-gru-no-graph": _own("gcn-gru-no-graph", rewire=_no_calls),
+    "gcn-gru-no-graph": _own("gcn-gru-no-graph", rewire=no_calls),
     "gcn-gru-placebo-graph": _own("gcn-gru-placebo-graph", rewire=rewired),
     "gcn-gru-no-time": _own("gcn-gru-no-time", timed=False),
     "gcn-gru-no-gru": _own("gcn-gru-no-gru", recurrent=False),

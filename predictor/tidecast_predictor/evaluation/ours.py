@@ -107,11 +107,6 @@ class GcnGruMethod:
         return replace(series, calls=calls, weights=series.weights[: calls.shape[1]])
 
 
-def no_calls(calls: NDArray[np.int64], seed: int) -> NDArray[np.int64]:  # noqa: ARG001 - a `Rewire`
-    """Nobody calls anybody: the model without a graph."""
-    return calls[:, :0]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedGcnGru:
     """The model after learning; knows no single service, so any series with the same features will do."""

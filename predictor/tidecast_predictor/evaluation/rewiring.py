@@ -38,3 +38,8 @@ def rewired(calls: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         held |= {first, second}
         callees[one], callees[other] = callees[other], callees[one]
     return np.array([callers, callees], dtype=np.int64)
+
+
+def no_calls(calls: NDArray[np.int64], _seed: int) -> NDArray[np.int64]:
+    """Nobody calls anybody: int64 of shape (2, 0)."""
+    return calls[:, :0]
