@@ -14,6 +14,7 @@ from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.levels import HALF_LIVES, LIMIT, over_window, relative, staleness, steps_without
@@ -23,6 +24,9 @@ from tidecast_predictor.time_encoding import encode
 COURSES = ("yesterday", "usual day", "last week")
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
+
+RECENT_STEPS = 12
+"""So many of the newest steps are told of once more, straight: what a straight line sees in them needs no state."""
 
 _ORIGIN_PARTS = 7
 _LATEST_PART = 3
@@ -79,14 +83,14 @@ class Origins:
     Attributes:
         times_BP: Unix seconds, int64.
         level_NBPA: The level forecasts start from; NaN where a series was never measured.
-        latest_NBPA: The newest value against it, in usual changes; 0 where it is missing.
+        recent_NBPRA: The newest `RECENT_STEPS` values, newest last; NaN where missing.
         steps_without_NBPA: How many steps ago each feature was last measured.
         days_BPWJNF: As in `Material`.
     """
 
     times_BP: Tensor
     level_NBPA: Tensor
-    latest_NBPA: Tensor
+    recent_NBPRA: Tensor
     steps_without_NBPA: Tensor
     days_BPWJNF: Tensor
 
@@ -98,6 +102,7 @@ class OriginInputs:
 
     Attributes:
         origin_NBPO: What is known of each series at the origin: levels, scales, how stale it is.
+        recent_NBPX: Its newest `RECENT_STEPS` values against the level that forecasts start from, in usual changes.
         courses_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
         courses_known_NBPFW: 1 where that is known.
         ahead_BPK: The clock at the first and the last target.
@@ -106,6 +111,7 @@ class OriginInputs:
     """
 
     origin_NBPO: Tensor
+    recent_NBPX: Tensor
     courses_NBPFHW: Tensor
     courses_known_NBPFW: Tensor
     ahead_BPK: Tensor
@@ -147,7 +153,7 @@ def assemble(material: Material, architecture: Architecture) -> Batch:
     origins = Origins(
         times_BP=material.times_BT.gather(1, material.origins_BP),
         level_NBPA=levels[0].gather(3, at).transpose(2, 3),
-        latest_NBPA=latest_value(steps_NBTC, architecture).gather(2, at.transpose(2, 3)),
+        recent_NBPRA=_recent(z_NBAT.transpose(2, 3), material.origins_BP),
         steps_without_NBPA=steps_without(known_NBAT).gather(3, at).transpose(2, 3),
         days_BPWJNF=material.days_BPWJNF,
     )
@@ -169,11 +175,6 @@ def step_channels(z_NBAT: Tensor, levels: list[Tensor], reference: Reference) ->
     return torch.cat(parts, dim=2).transpose(2, 3).contiguous()
 
 
-def latest_value(steps_NBTC: Tensor, architecture: Architecture) -> Tensor:
-    """Of the channels of steps, the value against the level that forecasts start from, (N, B, T, A)."""
-    return steps_NBTC[..., : architecture.features]
-
-
 def origin_inputs(origins: Origins, reference: Reference, architecture: Architecture) -> OriginInputs:
     """What the model is told of the origins."""
     forecast = slice(architecture.forecast_features)
@@ -184,14 +185,26 @@ def origin_inputs(origins: Origins, reference: Reference, architecture: Architec
         encode(origins.times_BP + h * architecture.step_seconds, architecture.periods)
         for h in (1, architecture.horizon_steps)
     ]
+    change_NA = torch.from_numpy(reference.change)
+    recent_NBPRA = (origins.recent_NBPRA - origins.level_NBPA[..., None, :]) / change_NA[:, None, None, None]
+    recent_NBPRA = recent_NBPRA.nan_to_num(0.0).clamp(-LIMIT, LIMIT)
     return OriginInputs(
-        origin_NBPO=_origin(origins, usual_NBPF, reference),
+        origin_NBPO=_origin(origins, recent_NBPRA[..., -1, :], usual_NBPF, reference),
+        recent_NBPX=recent_NBPRA.flatten(3),
         courses_NBPFHW=courses,
         courses_known_NBPFW=courses_known,
         ahead_BPK=torch.cat(ahead, dim=-1),
         centre_NBPF=origins.level_NBPA[..., forecast],
         scale_NF=scale_NF,
     )
+
+
+def _recent(z_NBTA: Tensor, origins_BP: Tensor) -> Tensor:
+    """The newest steps at each origin, (N, B, P, R, A); NaN where the window does not reach so far back."""
+    padded_NBTA = functional.pad(z_NBTA, (0, 0, RECENT_STEPS - 1, 0), value=torch.nan)
+    at_BPR = origins_BP[:, :, None] + torch.arange(RECENT_STEPS)
+    samples_B = torch.arange(len(origins_BP))[:, None, None]
+    return padded_NBTA[:, samples_B, at_BPR]
 
 
 def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -221,7 +234,7 @@ def _around_each(x_BPWJNF: Tensor) -> Tensor:
     return total
 
 
-def _origin(origins: Origins, usual_NBPF: Tensor, reference: Reference) -> Tensor:
+def _origin(origins: Origins, latest_NBPA: Tensor, usual_NBPF: Tensor, reference: Reference) -> Tensor:
     level_NBPA = origins.level_NBPA
     spread, change = torch.from_numpy(reference.spread), torch.from_numpy(reference.change)
     usual = torch.from_numpy(reference.median)
@@ -233,7 +246,7 @@ def _origin(origins: Origins, usual_NBPF: Tensor, reference: Reference) -> Tenso
         level_NBPA.nan_to_num(0.0) / 5,
         torch.isfinite(level_NBPA).float(),
         unusual,
-        origins.latest_NBPA,
+        latest_NBPA,
         staleness(origins.steps_without_NBPA),
         spread.log()[:, None, None].expand(wide) / 3,
         change.log()[:, None, None].expand(wide) / 3,

@@ -5,7 +5,11 @@ Quantile tracking in the manner of adaptive conformal inference (arXiv:2106.0017
 of an earlier forecast comes in, the distance of each outer quantile from the median is stretched if it was passed and
 shrunk a little if not, so that in the long run it is passed as often as it should be. For each feature and step ahead
 there is one stretch of all services, which learns fast, and one of each service, which learns slowly.
+
+Shapes: `S` origins, `N` services, `F` features, `H` horizon steps, `Q` quantiles, `O` of them that are not the median.
 """
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +18,94 @@ _RATE_OF_ALL = 0.15
 _RATE_OF_ONE = 0.05
 _LIMIT = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
 
+Numbers = NDArray[np.float32]
 
-def stretch_online(
-    quantiles: NDArray[np.float32],
-    truth: NDArray[np.float32],
-    levels: tuple[float, ...],
-    steps: NDArray[np.int64],
-) -> NDArray[np.float32]:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretches:
+    """
+    How much farther from the median quantiles are put than they were forecast.
+
+    Attributes:
+        levels: Of the Q quantiles, rising around 0.5.
+        of_all_FHO: The logarithm of the stretch that all services share.
+        of_one_NFHO: And of what each service has of its own.
+    """
+
+    levels: tuple[float, ...]
+    of_all_FHO: Numbers
+    of_one_NFHO: Numbers
+
+    @classmethod
+    def none(cls, levels: tuple[float, ...], services: int, features: int, horizon: int) -> "Stretches":
+        """Before anything came true."""
+        shape = (features, horizon, len(levels) - 1)
+        return cls(levels, np.zeros(shape, np.float32), np.zeros((services, *shape), np.float32))
+
+    def of(self, rows_N: NDArray[np.int64]) -> "Stretches":
+        """Those of the services at *rows_N*; -1 begins one."""
+        return replace(self, of_one_NFHO=np.where(rows_N[:, None, None, None] >= 0, self.of_one_NFHO[rows_N], 0))
+
+    def copy(self) -> "Stretches":
+        """One that may `learn` without this one changing."""
+        return replace(self, of_all_FHO=self.of_all_FHO.copy(), of_one_NFHO=self.of_one_NFHO.copy())
+
+    def learn(self, ahead: int, quantiles_NFQ: Numbers, truth_NF: Numbers) -> None:
+        """
+        Take in what came true.
+
+        Args:
+            ahead: Which of the H steps it is, from 0.
+            quantiles_NFQ: What had been forecast for it, before any stretch.
+            truth_NF: NaN where missing.
+        """
+        distances = self._distances(quantiles_NFQ)
+        beyond = (truth_NF[..., None] - quantiles_NFQ[..., self._middle, None]) * self._side
+        known = np.isfinite(beyond) & np.isfinite(distances)
+        of_all, of_one = self.of_all_FHO[:, ahead], self.of_one_NFHO[:, :, ahead]
+        passed = beyond > np.exp(of_all + of_one) * distances
+        chance = np.array([min(level, 1 - level) for level in self._outer_levels], dtype=np.float32)
+        surprise = np.where(known, passed - chance, 0)
+        of_all += _RATE_OF_ALL * surprise.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        of_one += _RATE_OF_ONE * surprise
+        np.clip(of_all, -_LIMIT, _LIMIT, out=of_all)
+        np.clip(of_one, -_LIMIT, _LIMIT, out=of_one)
+
+    def applied(self, quantiles_NFHQ: Numbers) -> Numbers:
+        """The quantiles stretched, rising along Q; the median as it was."""
+        stretched = quantiles_NFHQ.copy()
+        median = quantiles_NFHQ[..., self._middle, None]
+        away = np.exp(self.of_all_FHO + self.of_one_NFHO) * self._distances(quantiles_NFHQ)
+        stretched[..., self._outer] = median + self._side * away
+        # Stretched one by one, quantiles of one side could pass each other.
+        below, above = stretched[..., : self._middle + 1], stretched[..., self._middle :]
+        np.minimum.accumulate(below[..., ::-1], axis=-1, out=below[..., ::-1])
+        np.maximum.accumulate(above, axis=-1, out=above)
+        return stretched
+
+    def _distances(self, quantiles: Numbers) -> Numbers:
+        """Of the outer quantiles from the median, none negative, (..., O)."""
+        distances: Numbers = (quantiles[..., self._outer] - quantiles[..., self._middle, None]) * self._side
+        return distances
+
+    @property
+    def _middle(self) -> int:
+        return self.levels.index(0.5)
+
+    @property
+    def _outer(self) -> list[int]:
+        return [index for index in range(len(self.levels)) if index != self._middle]
+
+    @property
+    def _outer_levels(self) -> list[float]:
+        return [self.levels[index] for index in self._outer]
+
+    @property
+    def _side(self) -> Numbers:
+        return np.array([np.sign(level - 0.5) for level in self._outer_levels], dtype=np.float32)
+
+
+def stretch_online(quantiles: Numbers, truth: Numbers, levels: tuple[float, ...], steps: NDArray[np.int64]) -> Numbers:
     """
     Forecasts at rising origins, each corrected by what was known at its origin and by nothing later.
 
@@ -33,32 +118,13 @@ def stretch_online(
     Returns:
         As *quantiles*; the median as it was.
     """
-    origins, services, features, horizon, _ = quantiles.shape
-    middle = levels.index(0.5)
-    outer = [index for index in range(len(levels)) if index != middle]
-    side = np.array([np.sign(levels[index] - 0.5) for index in outer], dtype=np.float32)
-    chance = np.array([min(levels[index], 1 - levels[index]) for index in outer], dtype=np.float32)
-    median = quantiles[..., middle, None]
-    distances = (quantiles[..., outer] - median) * side
-    beyond = (truth[..., None] - median) * side  # how far the truth lies on each quantile's side
-    known = np.isfinite(beyond) & np.isfinite(distances)
-    of_all = np.zeros((features, horizon, len(outer)), dtype=np.float32)
-    of_one = np.zeros((services, features, horizon, len(outer)), dtype=np.float32)
-    corrected = quantiles.copy()
-    maturing = _maturing(steps, horizon)
-    for now in range(origins):
-        for origin, ahead in maturing[now]:
-            stretch = np.exp(of_all[:, ahead] + of_one[:, :, ahead])
-            seen = known[origin, :, :, ahead]
-            passed = beyond[origin, :, :, ahead] > stretch * distances[origin, :, :, ahead]
-            surprise = np.where(seen, passed - chance, 0)
-            of_all[:, ahead] += _RATE_OF_ALL * surprise.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-            of_one[:, :, ahead] += _RATE_OF_ONE * surprise
-        np.clip(of_all, -_LIMIT, _LIMIT, out=of_all)
-        np.clip(of_one, -_LIMIT, _LIMIT, out=of_one)
-        stretch = np.exp(of_all + of_one)
-        corrected[now][..., outer] = median[now] + side * stretch * distances[now]
-    return np.maximum.accumulate(corrected, axis=-1)
+    stretches = Stretches.none(levels, *quantiles.shape[1:4])
+    corrected = np.empty_like(quantiles)
+    for now, due in enumerate(_maturing(steps, quantiles.shape[3])):
+        for origin, ahead in due:
+            stretches.learn(ahead, quantiles[origin, :, :, ahead], truth[origin, :, :, ahead])
+        corrected[now] = stretches.applied(quantiles[now])
+    return corrected
 
 
 def _maturing(steps: NDArray[np.int64], horizon: int) -> list[list[tuple[int, int]]]:

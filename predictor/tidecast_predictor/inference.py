@@ -20,7 +20,7 @@ from tidecast_predictor.config import Architecture
 from tidecast_predictor.history import History
 from tidecast_predictor.naive import Naive
 from tidecast_predictor.scaling import Reference
-from tidecast_predictor.streaming import Streams
+from tidecast_predictor.streams import Streams
 from tidecast_predictor.windows import Past
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,14 @@ class _KnownReference:
     services: tuple[ServiceId, ...]
     time: int
     reference: Reference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Served:
+    """The model that speaks, and what is carried of it from forecast to forecast."""
+
+    checkpoint: Checkpoint
+    streams: Streams
 
 
 class Forecaster:
@@ -56,9 +64,8 @@ class Forecaster:
         self._history = history
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._naive = Naive()
-        self._streams = Streams()
         self._lock = threading.Lock()
-        self._served: Checkpoint | None = None
+        self._served: _Served | None = None
         self._known: _KnownReference | None = None
         self._why_no_model = "no model has been trained yet"
         held = history.status().steps > 0
@@ -70,7 +77,7 @@ class Forecaster:
     def serve(self, checkpoint: Checkpoint) -> None:
         """Answer with this model from now on."""
         checkpoint.model.to(self._device).eval()
-        self._served, self._streams = checkpoint, Streams()
+        self._served = _Served(checkpoint, Streams(checkpoint.model))
         logger.info("serving %s: %s", checkpoint.version, checkpoint.scores.describe())
 
     def decline(self, reason: str) -> None:
@@ -92,26 +99,26 @@ class Forecaster:
             raise ValueError(f"horizon_steps must be positive, not {horizon_steps}; ask for at least one step")
         past = Past(snapshot, self._history.values_at)
         served = self._served
-        refusal = self._why_no_model if served is None else _refusal(served, snapshot, horizon_steps)
+        refusal = self._why_no_model if served is None else _refusal(served.checkpoint, snapshot, horizon_steps)
         if served is None or refusal:
             return self._without_model(past, horizon_steps, refusal)
         values = self._with_model(served, past)[:, :, :horizon_steps]
         known: list[bool] = list(np.any(np.isfinite(values), axis=(1, 2, 3)))
         kinds = tuple(ModelKind.GCN_GRU if one else ModelKind.NONE for one in known)
-        return _answer(snapshot, values, kinds, served.info)
+        return _answer(snapshot, values, kinds, served.checkpoint.info)
 
     def model_info(self) -> ModelInfo:
         """What is served at present, and why not something better."""
         served = self._served
-        return self._naive_info if served is None else served.info
+        return self._naive_info if served is None else served.checkpoint.info
 
-    def _with_model(self, served: Checkpoint, past: Past) -> NDArray[np.float32]:
+    def _with_model(self, served: _Served, past: Past) -> NDArray[np.float32]:
         """The model's quantiles for its whole horizon, (N, F, H, Q)."""
-        architecture = served.model.architecture
+        architecture = served.checkpoint.model.architecture
         if not past.snapshot.services:
             return np.zeros((0, len(FORECAST_FEATURES), architecture.horizon_steps, len(QUANTILES)), np.float32)
-        reference = self._reference(served, past, architecture)
-        return self._streams.forecast(served.model, past, reference)[:, 0, 0]
+        reference = self._reference(served.checkpoint, past, architecture)
+        return served.streams.forecast(past, reference)
 
     def _reference(self, served: Checkpoint, past: Past, architecture: Architecture) -> Reference:
         snapshot, known = past.snapshot, self._known

@@ -37,7 +37,9 @@ _LEARNING_RATE = 4e-3
 _WARM_UP = 0.15
 _AVERAGING = 0.98
 _SLACK = 0.1  # of the time; how far a training may fall behind before it is shortened
+_SHIFTED = 0.5
 _MEAN_WEIGHT = 0.3
+_ZERO_WEIGHT = 0.2
 _OUTLIER = 5.0  # spreads; beyond, an error counts in proportion and not squared, lest one moment outweighs all others
 
 
@@ -136,6 +138,7 @@ class Sampler:
         unborn = torch.arange(steps)[None, :, None] < born[:, None]
         forgotten = self._chance(0.15, (samples, 1, len(self._architecture.days), 1, services, 1))
         kept = ~self._chance(0.1, material.rates_E.shape)
+        material = self._shift(material)
         return replace(
             material,
             z_BTNA=z.masked_fill(hidden | gaps | unborn[..., None], torch.nan),
@@ -144,6 +147,24 @@ class Sampler:
             calls_2E=material.calls_2E[:, kept],
             rates_E=material.rates_E[kept],
             reference=_without(material.reference, new.numpy()),
+        )
+
+    def _shift(self, material: Material) -> Material:
+        """
+        Let the days before have been on another level: a first weekend, growth, a release.
+
+        Without it a model takes the few days it has seen for a law, and pulls every forecast towards their level.
+        """
+        if not bool(self._chance(_SHIFTED, ())):
+            return material
+        reference = material.reference
+        features = material.days_BPWJNF.shape[-1]
+        amount_A = torch.randn(reference.spread.shape[1], generator=self._generator)
+        shift_NA = amount_A * torch.from_numpy(reference.spread)
+        return replace(
+            material,
+            days_BPWJNF=material.days_BPWJNF + shift_NA[:, :features],
+            reference=replace(reference, median=reference.median + shift_NA.numpy()),
         )
 
     def _chance(self, probability: float, shape: tuple[int, ...] | torch.Size) -> Tensor:
@@ -226,17 +247,19 @@ class Learner:
 
 
 def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tensor:
-    """Of the quantiles on the model's scale, of the mean in units, where it has to be the mean."""
-    quantiles, mean = model.quantiles_and_mean(batch)
+    """Of the quantiles and of what is zero on the model's scale, of the mean in units, where it has to be the mean."""
+    answer = model(batch)
     target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
-    loss = pinball(quantiles, target, model.architecture.quantiles)
-    scaled = rescale(mean[..., None], batch)[..., 0]
+    loss = pinball(answer.quantiles_NBPFHQ, target, model.architecture.quantiles)
+    scaled = rescale(answer.mean_NBPFH[..., None], batch)[..., 0]
     said, came = (tensor_to_units(z, lesson.scales, dim=3) for z in (scaled, truth))
     spread_NF = torch.from_numpy(lesson.spread_NF).to(truth.device)
     error = (said - came) / spread_NF[:, None, None, :, None]
     known = torch.isfinite(error)
     squared = functional.huber_loss(error.nan_to_num(0.0), torch.zeros_like(error), reduction="none", delta=_OUTLIER)
-    return loss + _MEAN_WEIGHT * (squared * known).sum() / known.sum().clamp(min=1)
+    chance = functional.binary_cross_entropy_with_logits(answer.zero_NBPFH, (truth == 0).float(), reduction="none")
+    beside = _MEAN_WEIGHT * squared + _ZERO_WEIGHT * chance
+    return loss + (beside * known).sum() / known.sum().clamp(min=1)
 
 
 def _parts_of(recording: Recording, limit: int | None, seed: int) -> Neighbourhoods:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidecast_predictor.batch import COURSES, Batch, OriginInputs, channels, latest, origin_width
+from tidecast_predictor.batch import COURSES, RECENT_STEPS, Batch, OriginInputs, channels, latest, origin_width
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
 from tidecast_predictor.time_encoding import width
@@ -71,6 +71,22 @@ class CallGraph:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """
+    What the network says of each origin, as changes from `OriginInputs.centre_NBPF` in units of `scale_NF`.
+
+    Attributes:
+        quantiles_NBPFHQ: Not falling along Q.
+        mean_NBPFH: What is best under squared error.
+        zero_NBPFH: Log-odds that the value is exactly zero, as it often is of what comes in episodes.
+    """
+
+    quantiles_NBPFHQ: Tensor
+    mean_NBPFH: Tensor
+    zero_NBPFH: Tensor
+
+
 class DirectedConvolution(nn.Module):
     """
     A graph convolution with a path of its own for the service, one for its callees and one for its callers.
@@ -114,6 +130,8 @@ class GcnGru(nn.Module):
         self.last = nn.Linear(2 * hidden, architecture.head)
         self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
         self.mean = nn.Linear(architecture.head, features * horizon)
+        self.zero = nn.Linear(architecture.head, features * horizon)
+        self.straight = nn.Linear(RECENT_STEPS * architecture.features, 2 * features * horizon, bias=False)
         self.gates = nn.Linear(architecture.head, features * naive)
         self.gates_by_step = nn.Parameter(torch.full((features, horizon, naive), -1.0))
         self.register_buffer("calibration", torch.ones(features, horizon, len(architecture.quantiles)))
@@ -121,28 +139,22 @@ class GcnGru(nn.Module):
         with torch.no_grad():
             self.correction.weight.mul_(0.1)
             self.mean.weight.mul_(0.1)
+            self.straight.weight.zero_()
+            self.zero.weight.mul_(0.1)
+            self.zero.bias.fill_(-2.0)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are, and where batches have to be."""
         return self.gates_by_step.device
 
-    def forward(self, batch: Batch) -> Tensor:
-        """
-        Forecast each origin of each sample.
-
-        Returns:
-            Changes from `centre` in units of `scale`, float32 of shape (N, B, P, F, H, Q), not falling along Q.
-        """
-        return self.quantiles_and_mean(batch)[0]
-
-    def quantiles_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """As `forward`, and beside the quantiles the mean, (N, B, P, F, H): what is best under squared error."""
+    def forward(self, batch: Batch) -> Answer:
+        """Forecast each origin of each sample."""
         graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
         return self.answer(batch, self._recur(batch, graph), graph)
 
-    def answer(self, inputs: OriginInputs, state_NBPD: Tensor, graph: CallGraph) -> tuple[Tensor, Tensor]:
-        """As `quantiles_and_mean`, of recurrent states at the origins."""
+    def answer(self, inputs: OriginInputs, state_NBPD: Tensor, graph: CallGraph) -> Answer:
+        """As `forward`, of recurrent states at the origins."""
         known_NBPX = torch.cat(
             [
                 state_NBPD,
@@ -157,9 +169,11 @@ class GcnGru(nn.Module):
         here_NBPD = self.origin(known_NBPX).relu()
         around_NBPD = here_NBPD + self.neighbours(here_NBPD, *_propagate(graph, here_NBPD)).relu()
         last_NBPX = self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu()
-        quantiles = self._quantiles(last_NBPX, inputs)
+        straight_NBPFHM = self.straight(inputs.recent_NBPX).view(*last_NBPX.shape[:-1], *self.calibration.shape[:2], 2)
+        quantiles = self._quantiles(last_NBPX, inputs) + straight_NBPFHM[..., :1]
         median = quantiles[..., self.architecture.quantiles.index(0.5)]
-        return quantiles, median + self.mean(last_NBPX).view_as(median)
+        mean = median + self.mean(last_NBPX).view_as(median) + straight_NBPFHM[..., 1]
+        return Answer(quantiles, mean, self.zero(last_NBPX).view_as(median))
 
     def carry(self, steps_NTC: Tensor, clock_TK: Tensor, graph: CallGraph, state_ND: Tensor | None = None) -> Tensor:
         """
@@ -183,8 +197,28 @@ class GcnGru(nn.Module):
             last_ND: Tensor = last_1ND[0]
             return last_ND
 
-    def calibrated(self, changes: Tensor) -> Tensor:
-        """The output of `forward` with the distances from the median stretched to what validation showed."""
+    def calibrated(self, answer: Answer, inputs: OriginInputs) -> Tensor:
+        """
+        The quantiles of *answer*, their distances from the median stretched to what validation showed.
+
+        Where zero is more likely than all else together it is the median, and no lower quantile is above it: a network
+        that only learns where the median lies comes near zero and never to it.
+        """
+        stretched = self._stretched(answer.quantiles_NBPFHQ)
+        middle = self.architecture.quantiles.index(0.5)
+        zero_NF = -inputs.centre_NBPF / inputs.scale_NF[:, None, None]
+        is_zero = answer.zero_NBPFH > 0
+        median = torch.where(is_zero, zero_NF[..., None], stretched[..., middle])[..., None]
+        return torch.cat(
+            [
+                torch.minimum(stretched[..., :middle], median),
+                median,
+                torch.maximum(stretched[..., middle + 1 :], median),
+            ],
+            dim=-1,
+        )
+
+    def _stretched(self, changes: Tensor) -> Tensor:
         middle = self.architecture.quantiles.index(0.5)
         median = changes[..., middle : middle + 1]
         away = (changes - median).abs() * self.calibration

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tidecast_predictor.batch import Material, OriginInputs, assemble
-from tidecast_predictor.model import GcnGru
+from tidecast_predictor.model import Answer, GcnGru
 from tidecast_predictor.scaling import tensor_to_units
 
 
@@ -21,13 +21,17 @@ def predict(model: GcnGru, material: Material) -> NDArray[np.float32]:
     """
     with torch.inference_mode():
         batch = assemble(material, model.architecture).to(model.device)
-        return in_units(model, model(batch), batch)
+        return in_units(on_scale(model, model(batch), batch))
 
 
-def in_units(model: GcnGru, changes: Tensor, inputs: OriginInputs) -> NDArray[np.float32]:
-    """Quantiles in units, as `predict` returns them, of what *model* made of *inputs*."""
-    scaled = rescale(model.calibrated(changes), inputs)
-    values = tensor_to_units(scaled, dim=3).cpu().numpy()
+def on_scale(model: GcnGru, answer: Answer, inputs: OriginInputs) -> Tensor:
+    """Calibrated quantiles on the model's scale, (N, B, P, F, H, Q), of what *model* made of *inputs*."""
+    return rescale(model.calibrated(answer, inputs), inputs)
+
+
+def in_units(quantiles: Tensor) -> NDArray[np.float32]:
+    """From quantiles on the model's scale to those that `predict` returns."""
+    values = tensor_to_units(quantiles, dim=3).cpu().numpy()
     # What rises by less than a rounding error may fall by one on the way through exp.
     return np.maximum.accumulate(values, axis=-1)
 

@@ -1,13 +1,13 @@
 """
 The model's state carried from step to step: between two cycles only one step is new, and only that one is processed.
 
-What is carried follows each service by its id: its running levels, how stale each feature is, and the recurrent state.
+What is carried follows each service by its id: its running levels, how stale each feature is, the newest values, and
+the recurrent state.
 A stream that begins with a full window answers what that window would; later it knows more of the past than a window.
 
 Shapes, as suffixes: `N` services, `T` steps, `A` features, `C` channels, `D` hidden, and as in `batch`.
 """
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,30 +16,58 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tidecast_contract.services import ServiceId
-from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.batch import Origins, latest_value, origin_inputs, step_channels
+from tidecast_predictor.batch import RECENT_STEPS, Origins, origin_inputs, step_channels
+from tidecast_predictor.config import Architecture
 from tidecast_predictor.levels import CarriedLevels
 from tidecast_predictor.model import CallGraph, GcnGru
-from tidecast_predictor.predicting import in_units
+from tidecast_predictor.predicting import in_units, on_scale
 from tidecast_predictor.scaling import Reference, to_model
 from tidecast_predictor.time_encoding import encode
 from tidecast_predictor.windows import Past
 
-_KEPT = 2  # streams: one operator asks for one graph, and a second may try something
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """
+    What follows each service from step to step.
+
+    Attributes:
+        levels: Of its features.
+        recent_NRA: Its newest `batch.RECENT_STEPS` values on the model's scale, NaN where missing.
+        state_ND: Its recurrent state.
+    """
+
+    levels: CarriedLevels
+    recent_NRA: Tensor
+    state_ND: Tensor
+
+    @classmethod
+    def begin(cls, before_NA: Tensor, architecture: Architecture) -> "Carried":
+        """Before the first step, where all that is known is what was measured last, NaN if nothing was."""
+        services, features = before_NA.shape
+        recent_NRA = torch.full((services, RECENT_STEPS, features), torch.nan)
+        return cls(CarriedLevels.begin(before_NA), recent_NRA, torch.zeros(services, architecture.hidden))
+
+    def of(self, rows_N: Tensor, before_NA: Tensor) -> "Carried":
+        """That of the services at *rows_N*; -1 begins one, of which *before_NA* is known."""
+        old_N = rows_N >= 0
+        recent_NRA = self.recent_NRA.new_full((len(rows_N), *self.recent_NRA.shape[1:]), torch.nan)
+        state_ND = self.state_ND.new_zeros((len(rows_N), *self.state_ND.shape[1:]))
+        recent_NRA[old_N] = self.recent_NRA[rows_N[old_N]]
+        state_ND[old_N] = self.state_ND[rows_N[old_N]]
+        return Carried(self.levels.of(rows_N, before_NA), recent_NRA, state_ND)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
     """
-    What is carried of every service after a step. It never changes: `advance` makes another, so threads may share it.
+    All services after a step. It never changes: `advance` makes another, so threads may share it.
 
     Attributes:
         model: Whose state it is.
         time: Of the newest step, unix seconds.
         services: N of them.
-        levels: Of their features.
-        state_ND: The recurrent state.
-        newest_NC: What the model was told of the newest step.
+        carried: What is carried of them.
         graph: Who called whom in it.
         reference: How the services usually behave.
     """
@@ -47,9 +75,7 @@ class Stream:
     model: GcnGru
     time: int
     services: tuple[ServiceId, ...]
-    levels: CarriedLevels
-    state_ND: Tensor
-    newest_NC: Tensor
+    carried: Carried
     graph: CallGraph
     reference: Reference
 
@@ -61,8 +87,8 @@ class Stream:
     @classmethod
     def begin_with(cls, model: GcnGru, past: Past, reference: Reference) -> "Stream":
         """The stream after just the steps in the window of *past*; the state before them is empty."""
-        levels = CarriedLevels.begin(torch.from_numpy(to_model(past.before())))
-        return _carried(model, past, levels, None, reference)
+        begun = Carried.begin(torch.from_numpy(to_model(past.before())), model.architecture)
+        return _after(model, past, begun, reference)
 
     def advance(self, past: Past, reference: Reference) -> "Stream":
         """
@@ -86,134 +112,70 @@ class Stream:
         if steps > self.model.architecture.window_steps:
             return Stream.begin(self.model, past, reference)
         new = past.of_length(steps)
-        return _carried(self.model, new, *self._of(new), reference)
+        return _after(self.model, new, self._of(new), reference)
 
     def forecast(self, past: Past) -> NDArray[np.float32]:
+        """As `on_scale`, in units, as `predicting.predict` returns them."""
+        return in_units(self.on_scale(past))
+
+    def on_scale(self, past: Past) -> Tensor:
         """
-        Quantiles in units, made after the newest step.
+        Quantiles on the model's scale, made after the newest step.
 
         Args:
             past: The same moment; where the days before are looked up.
 
         Returns:
-            As `predicting.predict`, of one sample with one origin: float32 of shape (N, 1, 1, F, H, Q).
+            As `predicting.on_scale`, of one sample with one origin: (N, 1, 1, F, H, Q).
 
         Raises:
             ValueError: If *past* is another moment or of other services.
         """
         if past.snapshot.end_time != self.time or past.snapshot.services != self.services:
             raise ValueError(f"the stream is at {self.time}; advance it to {past.snapshot.end_time} first")
-        architecture = self.model.architecture
+        architecture, levels = self.model.architecture, self.carried.levels
         with torch.inference_mode():
             origins = Origins(
                 times_BP=torch.tensor([[self.time]]),
-                level_NBPA=self.levels.levels_LNA[0][:, None, None],
-                latest_NBPA=latest_value(self.newest_NC, architecture)[:, None, None],
-                steps_without_NBPA=self.levels.steps_NA.clamp(max=architecture.window_steps)[:, None, None],
+                level_NBPA=levels.levels_LNA[0][:, None, None],
+                recent_NBPRA=self.carried.recent_NRA[:, None, None],
+                steps_without_NBPA=levels.steps_NA.clamp(max=architecture.window_steps)[:, None, None],
                 days_BPWJNF=past.days(architecture),
             )
             inputs = origin_inputs(origins, self.reference, architecture).to(self.model.device)
-            changes, _ = self.model.answer(inputs, self.state_ND[:, None, None], self.graph)
-            return in_units(self.model, changes, inputs)
+            answer = self.model.answer(inputs, self.carried.state_ND[:, None, None], self.graph)
+            return on_scale(self.model, answer, inputs)
 
-    def _of(self, past: Past) -> tuple[CarriedLevels, Tensor]:
+    def _of(self, past: Past) -> Carried:
         """What is carried of the services of *past*."""
         services = past.snapshot.services
         if services == self.services:
-            return self.levels, self.state_ND
+            return self.carried
         rows = {service: row for row, service in enumerate(self.services)}
         rows_N = torch.tensor([rows.get(service, -1) for service in services], dtype=torch.int64)
         newcomers = torch.nonzero(rows_N < 0)[:, 0].numpy()
         before = np.full(past.snapshot.values.shape[1:], np.nan, dtype=np.float32)
         before[newcomers] = past.only(newcomers).before()
-        state_ND = self.state_ND.new_zeros((len(services), self.state_ND.shape[1]))
-        state_ND[rows_N >= 0] = self.state_ND[rows_N[rows_N >= 0]]
-        return self.levels.of(rows_N, torch.from_numpy(to_model(before))), state_ND
+        return self.carried.of(rows_N, torch.from_numpy(to_model(before)))
 
 
-class Streams:
-    """
-    Carries the newest graphs from request to request; a request that does not go on where one ended is answered from
-    its window. Safe to use from several threads: which stream a window goes on with is told by what it holds, so
-    requests for different graphs do not disturb each other.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: tuple[_Held, ...] = ()
-
-    def forecast(self, model: GcnGru, past: Past, reference: Reference) -> NDArray[np.float32]:
-        """Quantiles in units at the moment of *past*, as `Stream.forecast`; *reference* as in `Stream.advance`."""
-        snapshot = past.snapshot
-        found = max(
-            (held for held in self._held if held.stream.model is model and _goes_on(held.snapshot, snapshot)),
-            key=lambda held: held.snapshot.end_time,
-            default=None,
-        )
-        if found is None:
-            stream = Stream.begin(model, past, reference)
-        elif found.snapshot.end_time == snapshot.end_time:
-            return found.stream.forecast(past)
-        else:
-            stream = found.stream.advance(past, reference)
-        forecast = stream.forecast(past)
-        with self._lock:
-            others = (held for held in self._held if held is not found and not _is_same(held.snapshot, snapshot))
-            self._held = (_Held(snapshot, stream), *others)[:_KEPT]
-        return forecast
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Held:
-    """A stream and the window it has come to the end of."""
-
-    snapshot: Snapshot
-    stream: Stream
-
-
-def _is_same(one: Snapshot, other: Snapshot) -> bool:
-    return one.end_time == other.end_time and one.services == other.services
-
-
-def _goes_on(held: Snapshot, snapshot: Snapshot) -> bool:
-    """Whether *snapshot* holds what *held* did, no more of that time, and the next steps; or is the same."""
-    ahead, rest = divmod(snapshot.end_time - held.end_time, snapshot.step_seconds)
-    common = min(held.steps, snapshot.steps - ahead)
-    if held.step_seconds != snapshot.step_seconds or ahead < 0 or rest or common <= 0:
-        return False
-    if ahead == 0 and not (
-        _is_same(held, snapshot)
-        and held.steps == snapshot.steps
-        and np.array_equal(held.calls, snapshot.calls)
-        and np.array_equal(held.rates, snapshot.rates)
-    ):
-        return False
-    before = held.values[held.steps - common :]
-    now = snapshot.values[snapshot.steps - ahead - common : snapshot.steps - ahead]
-    if held.services != snapshot.services:
-        columns = {service: column for column, service in enumerate(held.services)}
-        found = np.array([columns.get(service, -1) for service in snapshot.services])
-        # What a newcomer did before it came was not processed.
-        if (found < 0).all() or np.isfinite(now[:, found < 0]).any():
-            return False
-        before, now = before[:, found[found >= 0]], now[:, found >= 0]
-    return np.array_equal(before, now, equal_nan=True)
-
-
-def _carried(model: GcnGru, past: Past, levels: CarriedLevels, state_ND: Tensor | None, reference: Reference) -> Stream:
+def _after(model: GcnGru, past: Past, carried: Carried, reference: Reference) -> Stream:
     """The stream after all steps in the window of *past*, from what was carried before them."""
-    snapshot, architecture = past.snapshot, model.architecture
+    snapshot, architecture, levels = past.snapshot, model.architecture, carried.levels
     channels = []
     with torch.inference_mode():
-        for z_NA in torch.from_numpy(to_model(snapshot.values)):
+        z_TNA = torch.from_numpy(to_model(snapshot.values))
+        for z_NA in z_TNA:
             levels = levels.after(z_NA, window_steps=architecture.window_steps, day_steps=architecture.days[0])
             at_step = [level_NA[:, None, :, None] for level_NA in levels.levels_LNA]
             channels.append(step_channels(z_NA[:, None, :, None], at_step, reference)[:, 0])
         steps_NTC = torch.cat(channels, dim=1)
+        recent_NRA = torch.cat([carried.recent_NRA, z_TNA.transpose(0, 1)], dim=1)[:, -RECENT_STEPS:]
         device = model.device
         graph = CallGraph.of(
             torch.from_numpy(snapshot.calls).to(device), torch.from_numpy(snapshot.rates).to(device), len(steps_NTC)
         )
         clock_TK = encode(torch.from_numpy(snapshot.times), architecture.periods)
-        state_ND = model.carry(steps_NTC.to(device), clock_TK.to(device), graph, state_ND)
-    return Stream(model, snapshot.end_time, snapshot.services, levels, state_ND, steps_NTC[:, -1], graph, reference)
+        state_ND = model.carry(steps_NTC.to(device), clock_TK.to(device), graph, carried.state_ND.to(device))
+    after = Carried(levels, recent_NRA, state_ND)
+    return Stream(model, snapshot.end_time, snapshot.services, after, graph, reference)

@@ -92,7 +92,7 @@ class Validation:
         for material in self._materials():
             with torch.inference_mode():
                 batch = assemble(material, self._architecture)
-                changes.append(model(batch.to(model.device))[:, :, 0].cpu().numpy())
+                changes.append(model(batch.to(model.device)).quantiles_NBPFHQ[:, :, 0].cpu().numpy())
             bases = (
                 material.origins_BP
                 + (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds

@@ -69,6 +69,20 @@ def delayed(steps: int, delay: int = 1) -> Snapshot:
     return recording(requests, calls=np.array([[0, 1], [2, 3]]), rates=np.array([50, 50], dtype=np.float32))
 
 
+def averaged(steps: int, count: int = 4) -> Snapshot:
+    """Pure noise as a rate over two steps tells it: the newest values together know half of the next one."""
+    noise = np.random.default_rng(3).normal(0, 5, (steps + 1, count))
+    return recording(50 + (noise[1:] + noise[:-1]) / 2)
+
+
+def episodes(steps: int, count: int = 4) -> Snapshot:
+    """Requests that come for a while, then not for a while; whether they come in the next step is mostly as it was."""
+    chance = np.random.default_rng(4)
+    turns = chance.random((steps, count)) < 0.1
+    running = turns.cumsum(axis=0) % 2
+    return recording(running * 20 * np.exp(chance.normal(0, 0.3, running.shape)))
+
+
 def part(snapshot: Snapshot, begin: int, end: int) -> Snapshot:
     """The steps from *begin* up to, not including, *end*."""
     end_time = snapshot.start_time + (end - 1) * snapshot.step_seconds
@@ -85,6 +99,8 @@ def untrained(**changes: Any) -> Checkpoint:
     torch.manual_seed(0)
     shape = {"step_seconds": HALF_HOUR, "window_steps": 8, "horizon_steps": 4, "hidden": 8, "head": 8}
     model = GcnGru(Architecture(**(shape | changes))).eval()
+    with torch.no_grad():
+        model.straight.weight.normal_(std=0.1)  # it begins as nothing
     scores = Scores(0.5, {ModelKind.LAST_VALUE: 1.0}, {"RequestsPerSecond": 0.5}, {}, 0.8, 86_400, 48, 9.0)
     ones = np.ones(len(FEATURES), dtype=np.float32)
     return Checkpoint(model, Pool(ones, ones), scores, 0, MIDDAY, 1, MIDDAY, version_of(model, MIDDAY))

@@ -34,7 +34,7 @@ def simulation() -> Simulation:
 
 @pytest.fixture(scope="package")
 def recorded_shop(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) -> Iterator[PrometheusServer]:
-    """A Prometheus with four days of the shop's past and a day of its future."""
+    """A Prometheus with two weeks of the shop's past and five days of its future."""
     now = int(time.time()) // 60 * 60
     storage = record(
         simulation.mesh,

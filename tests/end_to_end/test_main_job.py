@@ -26,6 +26,8 @@ from tidecast_simulator.kubernetes_objects import objects_of
 from tidecast_simulator.shop import shop
 from tidecast_simulator.testbed.prometheus import PrometheusServer
 from tidecast_simulator.testbed.world import World
+from tidecast_simulator.traffic import Simulation
+from tidecast_simulator.truth import call_rates
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -37,10 +39,13 @@ CHUNK_SECONDS = 6 * 3600
 ORIGIN_EVERY_STEPS = 10
 
 
-def test_every_service_of_the_shop_has_a_forecast_of_its_own(shop_world: World) -> None:
+def test_every_service_that_receives_traffic_has_a_forecast_of_its_own(
+    shop_world: World, simulation: Simulation
+) -> None:
     resources = shop_world.get("spf", "--namespace=shop")["items"]
 
-    assert {resource["spec"]["targetRef"]["name"] for resource in resources} - {LATE} == WORKLOADS - {LATE}
+    names = {resource["spec"]["targetRef"]["name"] for resource in resources}
+    assert called_lately(simulation) - {LATE} <= names <= WORKLOADS
     for resource in resources:
         assert {series["metric"] for series in resource["status"]["forecasts"]} >= {"RequestsPerSecond", "CPU"}
 
@@ -112,9 +117,9 @@ def recording(recorded_shop: PrometheusServer) -> Snapshot:
 @pytest.fixture(scope="module")
 def forecasts(shop_world: World, recording: Snapshot) -> list[Forecast]:
     """
-    Forecasts of the model that the operator uses, over the day after all that it was trained on.
+    Forecasts of the model that the operator uses, over the five days after all that it was trained on.
 
-    A day, since two hours hold too few independent moments to tell a service that is forecast badly from bad luck.
+    Fewer hold too few independent moments to tell a service that is forecast badly from bad luck.
     """
     first = int(time.time()) // 60 * 60
     last = recording.end_time - HORIZON_STEPS * 60
@@ -157,7 +162,7 @@ def test_four_of_five_values_come_true_within_the_band(forecasts: list[Forecast]
         low, high = forecast.values[:, 0, :, 0], forecast.values[:, 0, :, 2]
         within.append(np.where(np.isfinite(actual + low + high), (low <= actual) & (actual <= high), np.nan))
 
-    assert np.nanmean(within) == pytest.approx(0.8, abs=0.12)
+    assert np.nanmean(within) == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_deployment_that_comes_later_gets_a_forecast(shop_world: World) -> None:
@@ -183,6 +188,13 @@ def deployment_of(name: str) -> dict[str, Any]:
     return next(
         dict(body) for body in objects_of(shop()) if (body["kind"], body["metadata"]["name"]) == ("Deployment", name)
     )
+
+
+def called_lately(simulation: Simulation) -> set[str]:
+    """Who was called in the operator's window and not just now; what comes in episodes may have had a quiet hour."""
+    now = int(time.time()) // 60 * 60
+    rates = call_rates(simulation, start=now - 45 * 60, end=now - 5 * 60)
+    return {callee.name for _, callee in rates if callee.namespace == "shop"}
 
 
 def callers_of(name: str) -> set[str]:

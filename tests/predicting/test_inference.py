@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from builders.recordings import part, random_walk, seasonal, services, untrained
 from tidecast_contract.features import REQUESTS
@@ -169,3 +170,14 @@ def test_a_model_that_passes_on_one_request_is_served_all_the_same():
     assert made.forecast(window(seasonal(3)), 5).kinds[0] is not ModelKind.GCN_GRU
     made.decline("not served: 3% larger than LastValue's")
     assert made.model_info() == served.info
+
+
+def test_a_new_model_does_not_go_on_with_the_state_of_the_one_before():
+    history, second = seasonal(3), replace(untrained(), version="another")
+    with torch.no_grad():
+        second.model.gru.weight_ih_l0.mul_(2)
+    windows = [part(history, end - 8, end) for end in (history.steps - 1, history.steps)]
+    once, alone = forecaster(history, served=untrained()), forecaster(history, served=second)
+    once.forecast(windows[0], 4)
+    once.serve(second)
+    assert np.array_equal(once.forecast(windows[1], 4).values, alone.forecast(windows[1], 4).values, equal_nan=True)

@@ -48,13 +48,24 @@ def test_quantiles_do_not_cross_before_they_are_calibrated():
     batch = assemble(past.material(past.reference(4), model.architecture), model.architecture)
     with torch.no_grad():
         model.correction.weight.mul_(100)
-        assert (model(batch).diff(dim=-1) >= 0).all()
+        assert (model(batch).quantiles_NBPFHQ.diff(dim=-1) >= 0).all()
 
 
 def test_quantiles_do_not_cross():
     model = untrained(quantiles=(0.05, 0.1, 0.5, 0.9, 0.95)).model
     model.calibration.uniform_(0.2, 5)
     assert (np.diff(answer(window(), model=model), axis=-1) >= 0).all()
+
+
+def test_what_is_likely_zero_has_a_median_of_zero_and_a_p90_above_it():
+    model = untrained().model
+    usual = answer(window(), model=model)
+    with torch.no_grad():
+        model.zero.bias.fill_(1.0)
+    likely = answer(window(), model=model)
+    assert (usual[..., 1] > 0).all()
+    assert (likely[..., :2] == 0).all()
+    assert np.array_equal(likely[..., 2], usual[..., 2])
 
 
 def test_the_order_of_services_does_not_matter():
@@ -172,7 +183,7 @@ def test_without_gradients_it_says_the_same_in_another_way(changes, origins, mon
     model, snapshot = untrained(**changes).model, replace(seasonal(2), **CHAIN)
     batch = moments(model, snapshot, origins)
     monkeypatch.setattr("tidecast_predictor.model.is_faster", lambda *_: True)
-    learning = model(batch)
+    learning = model(batch).quantiles_NBPFHQ
     assert learning.requires_grad
     with torch.no_grad():
-        assert torch.allclose(model(batch), learning, atol=1e-5)
+        assert torch.allclose(model(batch).quantiles_NBPFHQ, learning, atol=1e-5)

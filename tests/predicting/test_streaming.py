@@ -2,54 +2,19 @@
 A state that is carried says what a window from the same beginning says, whoever comes, goes or is silent meanwhile.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from builders.recordings import HALF_HOUR, recording, services, untrained
-from tidecast_contract.features import FEATURES
+from builders.recordings import HALF_HOUR, services
+from builders.streams import WINDOW, model_of, reference_of, shop, without
 from tidecast_predictor.batch import assemble
 from tidecast_predictor.model import CallGraph
 from tidecast_predictor.predicting import predict
-from tidecast_predictor.streaming import Stream, Streams
+from tidecast_predictor.streaming import Stream
 from tidecast_predictor.windows import past_at
-
-WINDOW = 12
-CALLS = {"calls": np.array([[0, 1, 0], [1, 2, 3]]), "rates": np.array([5, 3, 1], dtype=np.float32)}
-
-
-def shop(steps=120, missing=0.2):
-    """All features of four services, which call each other; some measurements are missing."""
-    chance = np.random.default_rng(3)
-    requests = 50 * np.exp(chance.normal(0, 0.1, (steps, 4)).cumsum(axis=0))
-    values = (requests[..., None] * chance.uniform(0.1, 0.2, (steps, 4, len(FEATURES)))).astype(np.float32)
-    values[..., 3] = chance.uniform(0, 0.2, (steps, 4))
-    values[chance.random(values.shape) < missing] = np.nan
-    return replace(recording(requests, **CALLS), values=values)
-
-
-def model_of(window_steps=WINDOW, **changes):
-    return untrained(window_steps=window_steps, **changes).model
-
-
-def reference_of(snapshot):
-    return past_at(snapshot, snapshot.steps - 1, WINDOW).reference(4, untrained().pool)
-
-
-def without(snapshot, *gone):
-    """The recording without some services, their calls included."""
-    kept = [index for index in range(len(snapshot.services)) if index not in gone]
-    both = np.isin(snapshot.calls, kept).all(axis=0)
-    return replace(
-        snapshot,
-        services=tuple(snapshot.services[index] for index in kept),
-        values=snapshot.values[:, kept],
-        calls=np.searchsorted(kept, snapshot.calls[:, both]),
-        rates=snapshot.rates[both],
-    )
 
 
 def streamed(model, snapshot, *, begin, end):
@@ -86,11 +51,11 @@ def test_levels_and_state_are_those_of_a_window_from_the_same_beginning():
     material = past_at(snapshot, long - 1, long).material(reference_of(snapshot), model.architecture)
     batch = assemble(material, model.architecture)
     stream = streamed(model, snapshot, begin=0, end=long - 1)
-    assert torch.allclose(stream.newest_NC, batch.steps_NBTC[:, 0, -1], atol=1e-5)
-    assert torch.allclose(stream.levels.levels_LNA[0, :, :6], batch.centre_NBPF[:, 0, 0], atol=1e-5, equal_nan=True)
+    carried = stream.carried.levels.levels_LNA[0, :, :6]
+    assert torch.allclose(carried, batch.centre_NBPF[:, 0, 0], atol=1e-5, equal_nan=True)
     with torch.no_grad():
         graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(snapshot.services))
-        assert torch.allclose(stream.state_ND, model._recur(batch, graph)[:, 0, 0], atol=1e-5)
+        assert torch.allclose(stream.carried.state_ND, model._recur(batch, graph)[:, 0, 0], atol=1e-5)
 
 
 def test_it_begins_with_what_a_full_window_says():
@@ -161,10 +126,10 @@ def test_a_newcomer_is_as_if_it_had_been_silent_and_the_others_go_on():
     silent = streamed(model, whole, begin=0, end=41)
     past = past_at(whole, 41, 1)
     assert close(joined.forecast(past)[:3], silent.forecast(past)[:3])
-    assert torch.equal(joined.levels.levels_LNA, silent.levels.levels_LNA)
-    assert joined.state_ND[3].abs().max() > 0
+    assert torch.equal(joined.carried.levels.levels_LNA, silent.carried.levels.levels_LNA)
+    assert joined.carried.state_ND[3].abs().max() > 0
     begun = Stream.begin_with(model, past.only(np.array([3])), reference_of(without(whole, 0, 1, 2)))
-    assert torch.allclose(joined.state_ND[3], begun.state_ND[0], atol=1e-6)
+    assert torch.allclose(joined.carried.state_ND[3], begun.carried.state_ND[0], atol=1e-6)
 
 
 def test_a_newcomer_starts_from_where_it_was_last():
@@ -175,7 +140,7 @@ def test_a_newcomer_starts_from_where_it_was_last():
     joined = streamed(model, without(holed, 3), begin=0, end=40).advance(
         past_at(holed, 41, WINDOW), reference_of(holed)
     )
-    assert joined.levels.levels_LNA[0, 3, 0] == pytest.approx(np.log1p(values[38, 3, 0] / 0.1))
+    assert joined.carried.levels.levels_LNA[0, 3, 0] == pytest.approx(np.log1p(values[38, 3, 0] / 0.1))
 
 
 def test_a_feature_silent_for_more_than_a_window_is_known_by_its_last_value():
@@ -185,7 +150,7 @@ def test_a_feature_silent_for_more_than_a_window_is_known_by_its_last_value():
     silent = replace(snapshot, values=values)
     stream = streamed(model, silent, begin=0, end=20 + WINDOW)
     expected = np.log1p(values[19, 1, 0] / 0.1)
-    assert stream.levels.levels_LNA[:, 1, 0] == pytest.approx(expected)
+    assert stream.carried.levels.levels_LNA[:, 1, 0] == pytest.approx(expected)
     window = past_at(silent, 20 + WINDOW, WINDOW).material(reference_of(silent), model.architecture)
     assert assemble(window, model.architecture).centre_NBPF[1, 0, 0, 0] == pytest.approx(expected)
 
@@ -195,7 +160,7 @@ def test_a_feature_silent_for_more_than_a_day_is_forgotten():
     values = snapshot.values.copy()
     values[20:, 1, 0] = np.nan
     stream = streamed(model, replace(snapshot, values=values), begin=0, end=20 + WINDOW + 48)
-    assert torch.isnan(stream.levels.levels_LNA[:, 1, 0]).all()
+    assert torch.isnan(stream.carried.levels.levels_LNA[:, 1, 0]).all()
 
 
 def test_a_long_silence_within_a_window_leaves_the_levels_as_they_were():
@@ -205,7 +170,7 @@ def test_a_long_silence_within_a_window_leaves_the_levels_as_they_were():
     silent = replace(snapshot, values=values)
     before = streamed(model, silent, begin=0, end=19)
     after = before.advance(past_at(silent, 899, 880), reference_of(silent))
-    assert torch.allclose(after.levels.levels_LNA, before.levels.levels_LNA)
+    assert torch.allclose(after.carried.levels.levels_LNA, before.carried.levels.levels_LNA)
 
 
 def test_it_is_never_changed_by_going_on():
@@ -232,95 +197,3 @@ def test_it_forecasts_at_its_own_moment_for_its_own_services_only():
     for other in (past_at(snapshot, 21, 1), past_at(replace(snapshot, services=services(4)[::-1]), 20, 1)):
         with pytest.raises(ValueError, match="advance it"):
             stream.forecast(other)
-
-
-def served_alone(model, past, reference):
-    return Streams().forecast(model, past, reference)
-
-
-def carried(model, snapshot, pasts):
-    """The last answer of a predictor that was asked for all of *pasts*, and whether it carried a state to it."""
-    streams, reference = Streams(), reference_of(snapshot)
-    answers = [streams.forecast(model, past, reference) for past in pasts]
-    return answers[-1], not np.array_equal(answers[-1], served_alone(model, pasts[-1], reference), equal_nan=True)
-
-
-def test_one_cycle_after_the_other_is_carried():
-    snapshot, model = shop(), model_of()
-    pasts = [past_at(snapshot, origin, WINDOW) for origin in (60, 61, 64)]
-    stream = Stream.begin(model, pasts[0], reference_of(snapshot))
-    for past in pasts[1:]:
-        stream = stream.advance(past, reference_of(snapshot))
-    answer, is_carried = carried(model, snapshot, pasts)
-    assert is_carried
-    assert np.array_equal(answer, stream.forecast(pasts[-1]))
-
-
-def test_the_same_cycle_again_gets_the_same_answer():
-    snapshot, model = shop(), model_of()
-    pasts = [past_at(snapshot, origin, WINDOW) for origin in (60, 61, 61)]
-    assert np.array_equal(carried(model, snapshot, pasts)[0], carried(model, snapshot, pasts[:2])[0])
-
-
-def revised(snapshot):
-    values = snapshot.values.copy()
-    values[55, 0, 0] = 99
-    return replace(snapshot, values=values)
-
-
-def recalled(snapshot):
-    return replace(snapshot, rates=snapshot.rates + 1)
-
-
-@pytest.mark.parametrize(
-    ("origins", "changed"),
-    [
-        pytest.param((60, 61), revised, id="what was measured before is measured otherwise"),
-        pytest.param((61, 61), recalled, id="other calls at the same moment"),
-        pytest.param((61, 60), lambda snapshot: snapshot, id="a moment before"),
-        pytest.param((60, 60 + WINDOW), lambda snapshot: snapshot, id="no step in common"),
-    ],
-)
-def test_what_does_not_go_on_is_answered_from_its_window(origins, changed):
-    snapshot, model = shop(), model_of()
-    pasts = [past_at(snapshot, origins[0], WINDOW), past_at(changed(snapshot), origins[1], WINDOW)]
-    assert not carried(model, snapshot, pasts)[1]
-
-
-def test_a_newcomer_with_a_past_is_answered_from_the_window_and_one_without_joins():
-    whole, model = shop(missing=0), model_of()
-    values = whole.values.copy()
-    values[:61, 3] = np.nan
-    for snapshot, is_joined in ((replace(whole, values=values), True), (whole, False)):
-        pasts = [past_at(without(snapshot, 3), 60, WINDOW), past_at(snapshot, 61, WINDOW)]
-        streams = Streams()
-        streams.forecast(model, pasts[0], reference_of(without(snapshot, 3)))
-        answer = streams.forecast(model, pasts[1], reference_of(snapshot))
-        alone = served_alone(model, pasts[1], reference_of(snapshot))
-        assert np.array_equal(answer, alone, equal_nan=True) != is_joined
-
-
-def test_another_model_does_not_go_on_with_the_state_of_the_one_before():
-    snapshot, streams = shop(), Streams()
-    first, second = model_of(), model_of()
-    second.gru.weight_ih_l0.data.mul_(2)
-    past = past_at(snapshot, 61, WINDOW)
-    streams.forecast(first, past_at(snapshot, 60, WINDOW), reference_of(snapshot))
-    answer = streams.forecast(second, past, reference_of(snapshot))
-    assert np.array_equal(answer, served_alone(second, past, reference_of(snapshot)))
-
-
-def test_graphs_that_are_asked_for_at_once_do_not_disturb_each_other():
-    snapshot, model = shop(), model_of()
-    graphs = [without(snapshot, 3), without(snapshot, 0)]
-    streams = Streams()
-
-    def ask(graph):
-        reference = reference_of(graph)
-        return [streams.forecast(model, past_at(graph, origin, WINDOW), reference) for origin in range(60, 80)][-1]
-
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(ask, graphs))
-    for graph, answer in zip(graphs, answers, strict=True):
-        alone, _ = carried(model, graph, [past_at(graph, origin, WINDOW) for origin in range(60, 80)])
-        assert np.array_equal(answer, alone)

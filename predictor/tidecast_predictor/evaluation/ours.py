@@ -19,7 +19,7 @@ from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, sca
 from tidecast_predictor.fitting import periods_told_by
 from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of
 from tidecast_predictor.model import GcnGru
-from tidecast_predictor.predicting import rescale
+from tidecast_predictor.predicting import on_scale, rescale
 from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import spread
@@ -131,9 +131,9 @@ class _FittedGcnGru:
         for material in course.materials(origins, reference):
             with torch.inference_mode():
                 batch = assemble(material, architecture).to(self.model.device)
-                quantiles, mean = self.model.quantiles_and_mean(batch)
-                scaled.append(_by_origin(rescale(self.model.calibrated(quantiles), batch)))
-                means.append(_by_origin(rescale(mean[..., None], batch)[..., 0]))
+                answer = self.model(batch)
+                scaled.append(_by_origin(on_scale(self.model, answer, batch)))
+                means.append(_by_origin(rescale(answer.mean_NBPFH[..., None], batch)[..., 0]))
         changes = np.concatenate(scaled)
         if self.method.online:
             changes = stretch_online(changes, course.truth(origins), QUANTILES, course.layout.positions[origins])
@@ -223,7 +223,7 @@ class _Judge:
             for material in course.materials(origins, lesson.reference):
                 with torch.inference_mode():
                     batch = assemble(material, course.architecture)
-                    said = model(batch.to(model.device)).cpu()
+                    said = model(batch.to(model.device)).quantiles_NBPFHQ.cpu()
                 truth = (_targets(course, material) - batch.centre_NBPF[..., None]) / batch.scale_NF[
                     :, None, None, :, None
                 ]

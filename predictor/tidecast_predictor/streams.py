@@ -1,0 +1,108 @@
+"""
+Which stream a request goes on with: answers windows that follow each other from what is carried, others from themselves.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.bands import Bands
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.predicting import in_units
+from tidecast_predictor.scaling import Reference
+from tidecast_predictor.streaming import Stream
+from tidecast_predictor.windows import Past
+
+_KEPT = 2  # streams: one operator asks for one graph, and a second may try something
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A stream, the window it has come to the end of, and how bands are corrected there."""
+
+    snapshot: Snapshot
+    stream: Stream
+    bands: Bands
+
+
+class Streams:
+    """
+    Carries the newest graphs of one model from request to request; a request that does not go on where one ended is
+    answered from its window. Safe to use from several threads: which stream a window goes on with is told by what it
+    holds, so requests for different graphs do not disturb each other.
+    """
+
+    def __init__(self, model: GcnGru) -> None:
+        self._model = model
+        self._lock = threading.Lock()
+        self._held: tuple[_Held, ...] = ()
+
+    def forecast(self, past: Past, reference: Reference) -> NDArray[np.float32]:
+        """
+        Quantiles in units at the moment of *past*, float32 of shape (N, F, H, Q), corrected by what came true.
+
+        Args:
+            past: The window.
+            reference: As in `Stream.advance`.
+        """
+        snapshot, held = past.snapshot, self._held
+        found = _newest(one for one in held if _goes_on(one.snapshot, snapshot))
+        if found is not None and found.snapshot.end_time == snapshot.end_time:
+            return _told(found.bands, _said(found.stream, past))
+        stream = Stream.begin(self._model, past, reference) if found is None else found.stream.advance(past, reference)
+        # Where the past was revised the state begins anew, and what is known of the bands goes on.
+        earlier = found or _newest(one for one in held if one.snapshot.end_time < snapshot.end_time)
+        bands = Bands.begin(self._model.architecture, past) if earlier is None else earlier.bands.after(past)
+        said = _said(stream, past)
+        with self._lock:
+            others = (one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot))
+            self._held = (_Held(snapshot, stream, bands.remembering(said)), *others)[:_KEPT]
+        return _told(bands, said)
+
+
+def _said(stream: Stream, past: Past) -> NDArray[np.float32]:
+    """On the model's scale, (N, F, H, Q)."""
+    return stream.on_scale(past)[:, 0, 0].cpu().numpy()
+
+
+def _told(bands: Bands, said: NDArray[np.float32]) -> NDArray[np.float32]:
+    corrected = torch.from_numpy(bands.corrected(said))
+    return in_units(corrected[:, None, None])[:, 0, 0]
+
+
+def _newest(held: Iterable[_Held]) -> _Held | None:
+    return max(held, key=lambda one: one.snapshot.end_time, default=None)
+
+
+def _is_same(one: Snapshot, other: Snapshot) -> bool:
+    return one.end_time == other.end_time and one.services == other.services
+
+
+def _goes_on(held: Snapshot, snapshot: Snapshot) -> bool:
+    """Whether *snapshot* holds what *held* did, no more of that time, and the next steps; or is the same."""
+    ahead, rest = divmod(snapshot.end_time - held.end_time, snapshot.step_seconds)
+    common = min(held.steps, snapshot.steps - ahead)
+    if held.step_seconds != snapshot.step_seconds or ahead < 0 or rest or common <= 0:
+        return False
+    if ahead == 0 and not (
+        _is_same(held, snapshot)
+        and held.steps == snapshot.steps
+        and np.array_equal(held.calls, snapshot.calls)
+        and np.array_equal(held.rates, snapshot.rates)
+    ):
+        return False
+    before = held.values[held.steps - common :]
+    now = snapshot.values[snapshot.steps - ahead - common : snapshot.steps - ahead]
+    if held.services != snapshot.services:
+        columns = {service: column for column, service in enumerate(held.services)}
+        found = np.array([columns.get(service, -1) for service in snapshot.services])
+        # What a newcomer did before it came was not processed.
+        if (found < 0).all() or np.isfinite(now[:, found < 0]).any():
+            return False
+        before, now = before[:, found[found >= 0]], now[:, found >= 0]
+    return np.array_equal(before, now, equal_nan=True)

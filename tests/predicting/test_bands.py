@@ -1,0 +1,92 @@
+"""
+Forecasts are remembered until they came true, and correct the bands of those that follow.
+"""
+
+import numpy as np
+
+from builders.recordings import HALF_HOUR, recording, services
+from tidecast_predictor.bands import Bands
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.scaling import to_model
+from tidecast_predictor.windows import past_at
+
+ARCHITECTURE = Architecture(step_seconds=HALF_HOUR, window_steps=8, horizon_steps=12)
+SNAPSHOT = recording(np.full((100, 3), 50.0))
+LEVEL = to_model(np.full((1, 1), 50.0, np.float32))[0, 0]
+
+
+def band(half_width, count=3):
+    """The same around what all services do, (N, F, H, Q)."""
+    quantiles = LEVEL + np.array([-half_width, 0, half_width], np.float32)
+    return np.broadcast_to(quantiles, (count, 6, 12, 3)).astype(np.float32)
+
+
+def at(step, snapshot=SNAPSHOT):
+    return past_at(snapshot, step, 8)
+
+
+def begun(step=20):
+    return Bands.begin(ARCHITECTURE, at(step))
+
+
+def width(bands):
+    """Of the corrected band of a band of width 2, (N, F, H)."""
+    corrected = bands.corrected(band(1.0, len(bands.services)))
+    return corrected[..., 2] - corrected[..., 0]
+
+
+def test_nothing_is_corrected_before_anything_came_true():
+    assert np.array_equal(begun().remembering(band(1.0)).corrected(band(1.0)), band(1.0))
+
+
+def test_a_band_that_held_is_narrowed_for_the_step_ahead_that_came_true_and_no_other():
+    bands = begun().remembering(band(1.0)).after(at(21))
+    assert (width(bands)[:, 0, 0] < 2).all()
+    assert (width(bands)[:, 0, 1:] == 2).all()
+
+
+def test_a_feature_that_was_not_measured_is_not_corrected():
+    assert (width(begun().remembering(band(1.0)).after(at(21)))[:, 1:] == 2).all()
+
+
+def test_steps_that_come_together_count_like_steps_that_come_one_by_one():
+    together = begun().remembering(band(1.0)).after(at(23))
+    one_by_one = begun().remembering(band(1.0)).after(at(21)).after(at(22)).after(at(23))
+    assert np.array_equal(width(together), width(one_by_one))
+    assert (width(together)[:, 0, :3] < 2).all()
+
+
+def test_the_same_moment_again_teaches_nothing():
+    bands = begun().remembering(band(1.0)).after(at(21))
+    assert np.array_equal(width(bands.after(at(21))), width(bands))
+
+
+def test_no_more_than_some_forecasts_are_remembered_and_none_beyond_its_horizon():
+    bands, ages = begun(), []
+    for step in range(21, 60):
+        bands = bands.after(at(step)).remembering(band(1.0))
+        ages.append([(bands.time - one.time) // HALF_HOUR for one in bands.issued])
+    assert max(map(len, ages)) == 6
+    assert max(map(max, ages)) < 12
+
+
+def test_a_service_keeps_what_is_known_of_it_when_others_come_and_go():
+    bands = begun().remembering(band(1.0)).after(at(21))
+    bands.stretches.of_one_NFHO[2] = 1.0
+    other = recording(np.full((100, 3), 50.0), services=(services(3)[2], services(5)[4], services(3)[0]))
+    before, after = bands.stretches.of_one_NFHO, bands.after(at(21, other)).stretches.of_one_NFHO
+    assert np.array_equal(after[0], before[2])
+    assert (after[1] == 0).all()
+    assert np.array_equal(after[2], before[0])
+
+
+def test_a_newcomer_is_not_held_to_forecasts_that_were_made_before_it():
+    bands = begun().remembering(band(1.0))
+    other = recording(np.full((100, 2), 5.0), services=(services(1)[0], services(5)[4]))
+    assert (bands.after(at(21, other)).stretches.of_one_NFHO[1] == 0).all()
+
+
+def test_going_on_changes_nothing_that_others_hold():
+    bands = begun().remembering(band(1.0))
+    bands.after(at(22))
+    assert np.array_equal(width(bands), np.full((3, 6, 12), 2.0, np.float32))

@@ -1,0 +1,54 @@
+"""
+What is drawn to learn from: windows as a cluster may have them, and pasts as they may have been.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from builders.recordings import HALF_HOUR, seasonal
+from tidecast_predictor import learning
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.learning import Lesson, Sampler
+from tidecast_predictor.recording import Recording
+from tidecast_predictor.scaling import SCALES
+
+ARCHITECTURE = Architecture(step_seconds=HALF_HOUR, window_steps=8, horizon_steps=4)
+
+
+def drawn(monkeypatch, shifted):
+    """The first draw when the days before are shifted with that chance."""
+    monkeypatch.setattr(learning, "_SHIFTED", shifted)
+    recording = Recording.of(seasonal(20))
+    reference = recording.reference(recording.steps, ARCHITECTURE.horizon_steps)
+    lesson = Lesson(recording, reference, recording.steps, SCALES, np.ones((recording.services, 6), np.float32))
+    return Sampler([lesson], ARCHITECTURE, rows=32, seed=5).draw()
+
+
+@pytest.fixture
+def usual(monkeypatch):
+    return drawn(monkeypatch, 0.0)
+
+
+@pytest.fixture
+def shifted(monkeypatch, usual):  # noqa: ARG001 - drawn after it
+    return drawn(monkeypatch, 1.0)
+
+
+def test_days_before_on_another_level_change_neither_the_window_nor_what_came_true(usual, shifted):
+    assert torch.allclose(usual.truth, shifted.truth, equal_nan=True)
+    assert torch.allclose(usual.material.z_BTNA, shifted.material.z_BTNA, equal_nan=True)
+
+
+def test_days_before_on_another_level_keep_their_course(usual, shifted):
+    courses = [draw.material.days_BPWJNF.diff(dim=3) for draw in (usual, shifted)]
+    assert torch.allclose(*courses, atol=1e-4, equal_nan=True)
+
+
+def test_days_before_and_what_is_usual_are_moved_by_the_same(usual, shifted):
+    moved = (shifted.material.days_BPWJNF - usual.material.days_BPWJNF)[..., 0].numpy()
+    expected = (shifted.material.reference.median - usual.material.reference.median)[:, 0]
+    known = np.isfinite(moved) & np.isfinite(expected)
+    assert known.any()
+    assert np.abs(expected[np.isfinite(expected)]).min() > 0.01
+    assert np.allclose(np.where(known, moved - expected, 0), 0, atol=1e-4)
