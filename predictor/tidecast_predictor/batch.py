@@ -22,6 +22,7 @@ from tidecast_predictor.scaling import Reference
 from tidecast_predictor.time_encoding import encode
 
 COURSES = ("yesterday", "usual day", "last week")
+RETURNS = ("usual level", "usual level at this hour")
 SMOOTHING_STEPS = 2
 """Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
 
@@ -105,6 +106,7 @@ class OriginInputs:
         recent_NBPX: Its newest `RECENT_STEPS` values against the level that forecasts start from, in usual changes.
         courses_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
         courses_known_NBPFW: 1 where that is known.
+        returns_NBPFV: How far away each of the `RETURNS` is, in units of `scale_NF`; 0 where that is not known.
         ahead_BPK: The clock at the first and the last target.
         centre_NBPF: The level forecasts start from, on the model's scale; NaN where a series was never measured.
         scale_NF: The unit of the model's outputs, on the model's scale.
@@ -114,6 +116,7 @@ class OriginInputs:
     recent_NBPX: Tensor
     courses_NBPFHW: Tensor
     courses_known_NBPFW: Tensor
+    returns_NBPFV: Tensor
     ahead_BPK: Tensor
     centre_NBPF: Tensor
     scale_NF: Tensor
@@ -193,6 +196,7 @@ def origin_inputs(origins: Origins, reference: Reference, architecture: Architec
         recent_NBPX=recent_NBPRA.flatten(3),
         courses_NBPFHW=courses,
         courses_known_NBPFW=courses_known,
+        returns_NBPFV=_returns(origins.level_NBPA[..., forecast], usual_NBPF, reference),
         ahead_BPK=torch.cat(ahead, dim=-1),
         centre_NBPF=origins.level_NBPA[..., forecast],
         scale_NF=scale_NF,
@@ -223,6 +227,14 @@ def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Ten
     known_NBPFW = torch.isfinite(courses_NBPFHW).float().mean(-2)
     usual_NBPF = smooth_BPWJNF[:, :, :, 0].nanmean(2).permute(2, 0, 1, 3)
     return courses_NBPFHW.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT).contiguous(), known_NBPFW, usual_NBPF
+
+
+def _returns(level_NBPF: Tensor, usual_NBPF: Tensor, reference: Reference) -> Tensor:
+    """How far it is from the present level to each of the `RETURNS`."""
+    features = level_NBPF.shape[-1]
+    median_NF, change_NF = (torch.from_numpy(x)[:, None, None, :features] for x in (reference.median, reference.change))
+    away_NBPFV = torch.stack([median_NF - level_NBPF, usual_NBPF - level_NBPF], dim=-1) / change_NF[..., None]
+    return away_NBPFV.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT)
 
 
 def _around_each(x_BPWJNF: Tensor) -> Tensor:

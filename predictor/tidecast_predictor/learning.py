@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ _DRAWS_HELD = 16  # after so many the memory that was read for them is given bac
 _EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
 _VALIDATIONS = 10  # were it for all of the time; the first half is left out, as the best state is not among them
 _LEARNING_RATE = 4e-3
+_PACE_OF_GATES = 10.0
 _WARM_UP = 0.15
 _AVERAGING = 0.98
 _SLACK = 0.1  # of the time; how far a training may fall behind before it is shortened
@@ -195,7 +197,7 @@ class Learner:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device)
         self._sampler, self._judge, self._watch = sampler, judge, watch
-        self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=_LEARNING_RATE, weight_decay=1e-3)
+        self._optimizer = torch.optim.AdamW(_paced(self._model), lr=_LEARNING_RATE, weight_decay=1e-3)
         self._averaged = copy.deepcopy(self._model).eval()
         self.best = copy.deepcopy(self._averaged).cpu()
         self._best_error = math.inf
@@ -226,7 +228,7 @@ class Learner:
         draw = self._sampler.draw()
         batch = assemble(draw.material, self._model.architecture).to(self._device)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["pace"]
         self._model.train()
         loss = loss_of(self._model, batch, draw.truth.to(self._device), draw.lesson)
         self._optimizer.zero_grad(set_to_none=True)
@@ -276,6 +278,13 @@ def _without(reference: Reference, new_N: NDArray[np.bool_]) -> Reference:
         change=np.where(new, reference.pool.change, reference.change),
         pool=reference.pool,
     )
+
+
+def _paced(model: GcnGru) -> list[dict[str, Any]]:
+    """All parameters, those faster of which each has far to go: a gate that is to be open or shut."""
+    gates = [model.gates_by_step]
+    others = [parameter for parameter in model.parameters() if parameter is not gates[0]]
+    return [{"params": others, "pace": 1.0}, {"params": gates, "pace": _PACE_OF_GATES, "weight_decay": 0.0}]
 
 
 def _one_cycle(done: float) -> float:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidecast_predictor.batch import COURSES, RECENT_STEPS, Batch, OriginInputs, channels, latest, origin_width
+from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, OriginInputs, channels, latest, origin_width
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
 from tidecast_predictor.time_encoding import width
@@ -110,8 +110,9 @@ class GcnGru(nn.Module):
     """
     Quantiles of the change of every series from its present level, for all horizon steps at once.
 
-    The median starts from three naive forecasts, gated by the state: stay at the latest value, repeat yesterday's course,
-    repeat last week's; what the network adds is a correction. The other quantiles are steps away from the median that
+    The median starts from naive forecasts, gated by the state: repeat the course of yesterday, of the usual day, of last
+    week; go to the latest value, to the usual level, to what is usual at this hour. What the network adds is a correction,
+    and what a straight line sees in the newest steps. The other quantiles are steps away from the median that
     cannot be negative, so they do not cross.
     """
 
@@ -120,7 +121,7 @@ class GcnGru(nn.Module):
         self.architecture = architecture
         features, horizon = architecture.forecast_features, architecture.horizon_steps
         clock, hidden = width(architecture.periods), architecture.hidden
-        naive = 1 + len(COURSES)
+        naive = 1 + len(COURSES) + len(RETURNS)
         self.slices = DirectedConvolution(channels(architecture), hidden)
         self.clock = nn.Linear(clock, hidden, bias=False) if clock else None
         self.gru = nn.GRU(hidden, hidden, batch_first=True) if architecture.recurrent else None
@@ -137,6 +138,7 @@ class GcnGru(nn.Module):
         self.register_buffer("calibration", torch.ones(features, horizon, len(architecture.quantiles)))
         self.calibration: Tensor
         with torch.no_grad():
+            self.gates_by_step[..., -len(RETURNS) :] = -4.0  # most series do not go back to what is usual so soon
             self.correction.weight.mul_(0.1)
             self.mean.weight.mul_(0.1)
             self.straight.weight.zero_()
@@ -276,9 +278,11 @@ class GcnGru(nn.Module):
         shape = last_NBPX.shape[:-1]
         raw = self.correction(last_NBPX).view(*shape, features, horizon, count)
         gates = (self.gates(last_NBPX).view(*shape, features, 1, -1) + self.gates_by_step).sigmoid()
-        naive = (gates[..., 1:] * inputs.courses_NBPFHW).sum(-1) + gates[..., 0] * latest(
-            inputs.origin_NBPO, self.architecture
-        )[..., None]
+        latest_NBPF1 = latest(inputs.origin_NBPO, self.architecture)[..., None]
+        levels_NBPFHX = torch.cat([latest_NBPF1, inputs.returns_NBPFV], dim=-1)[..., None, :].expand(
+            *shape, features, horizon, -1
+        )
+        naive = (gates * torch.cat([inputs.courses_NBPFHW, levels_NBPFHX], dim=-1)).sum(-1)
         middle = self.architecture.quantiles.index(0.5)
         median = raw[..., middle] + naive
         away = functional.softplus(raw)

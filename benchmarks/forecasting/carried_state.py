@@ -1,10 +1,10 @@
 """
 Whether a state that is carried for a day forecasts as well as a full window does. SIMULATED: the shop under usual load.
 
-    python benchmarks/speed/streaming_accuracy.py
+    .venv/bin/python benchmarks/forecasting/carried_state.py
 
 Trains one model as the predictor does, then lets it forecast the day that follows in both ways at the same moments.
-Writes the ratios of the medians' errors, each series' error in units of its usual change, to results/speed.
+Writes the ratios of the medians' errors, each series' error in units of its usual change, to results/forecasting.
 """
 
 import argparse
@@ -17,42 +17,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from shop_days import STEP_SECONDS, STEPS_A_DAY, recording
 
-from tidecast_contract.features import CPU, ERRORS, FORECAST_FEATURES, REQUESTS, index_of
+from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.checkpoint import Checkpoint
-from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
+from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scores import series_scale
 from tidecast_predictor.streaming import Stream
 from tidecast_predictor.windows import past_at
-from tidecast_simulator.load import usual_load
-from tidecast_simulator.shop import shop
-from tidecast_simulator.traffic import Simulation
-from tidecast_simulator.truth import call_rates, features
 
-STEP_SECONDS = 60
 NOW = 1_800_014_400
 OFFSETS = (1, 5, 15, 30)
-RESULT = Path(__file__).parent.parent / "results" / "speed" / "streaming_accuracy.json"
+RESULT = Path(__file__).parent.parent / "results" / "forecasting" / "carried-state.json"
 _REFERENCE_STEPS = 60  # as the predictor keeps what is usual for an hour
-
-
-def recording(seed: int, days: int, horizon: int) -> Snapshot:
-    """Days of the shop up to `NOW`, the day after it and one horizon more; rates as means over two steps."""
-    simulation = Simulation(shop(), usual_load(seed), seed=seed)
-    end = NOW + DAY_SECONDS + horizon * STEP_SECONDS
-    truth = features(simulation, start=NOW - days * DAY_SECONDS, end=end, step_seconds=STEP_SECONDS)
-    values = truth.values.copy()
-    for feature in (REQUESTS, ERRORS, CPU):
-        column = truth.values[:, :, index_of(feature)]
-        values[1:, :, index_of(feature)] = (column[1:] + column[:-1]) / 2
-    rates = call_rates(simulation, start=NOW - DAY_SECONDS, end=NOW)
-    rows = {service: row for row, service in enumerate(truth.services)}
-    calls = np.array([(rows[caller], rows[callee]) for caller, callee in rates], dtype=np.int64).T
-    weights = np.array(list(rates.values()), dtype=np.float32)
-    return Snapshot(end, STEP_SECONDS, truth.services, values, np.ascontiguousarray(calls), weights)
 
 
 def both_ways(
@@ -103,8 +83,8 @@ def compared(full: NDArray[np.float32], carried: NDArray[np.float32], hours: NDA
 def measure(seed: int, flags: argparse.Namespace) -> dict[str, Any]:
     """One model, one day."""
     settings = TrainingSettings(seed=seed, updates=flags.updates)
-    whole = recording(seed, flags.days, settings.horizon_steps)
-    known = whole.steps - settings.horizon_steps - DAY_SECONDS // STEP_SECONDS
+    whole = recording(NOW, seed=seed, days=flags.days, future=1, horizon=settings.horizon_steps)
+    known = whole.steps - settings.horizon_steps - STEPS_A_DAY
     training = replace(whole, end_time=NOW, values=whole.values[:known])
     began = time.monotonic()
     trained = fit(training, settings, progress=lambda _: None, deadline=began + 3600)
