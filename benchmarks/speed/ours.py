@@ -5,13 +5,13 @@ The core is a directed convolution on every slice, a GRU and a linear head. Its 
 are left out, as no peer has them; `model` is all of it.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import torch
 from case import EPOCH_STEPS, FEATURES, HIDDEN, HORIZON, Case, Contender, learning, learning_windows
 from torch import Tensor, nn
 
-from tidecast_predictor.batch import Batch, channels, origin_width
+from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, channels, origin_width
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import CallGraph, DirectedConvolution, GcnGru
 from tidecast_predictor.recurrence import Backend, RecurrentWeights, recur
@@ -58,16 +58,17 @@ def core(case: Case, backend: Backend) -> Contender:
         said: Tensor = network.head(recur(weights, propagated(graph, x), clock, before, backend=backend))
         return said
 
-    length = _CHUNK + case.steps
-    chunk = torch.randn(case.services, length, FEATURES)
-    rows = list(torch.randn(3, _ROWS, length, FEATURES))
+    @cache  # not part of what a forecast holds
+    def chunk(*shape: int) -> Tensor:
+        return torch.randn(*shape, _CHUNK + case.steps, FEATURES)
+
     chunks = EPOCH_STEPS / _CHUNK
     return Contender(
         forward=lambda: answer(x_NTF, None),
         step=lambda: answer(newest, state),
         epoch=(
-            (lambda: propagated(graph, chunk), chunks),
-            (learning(network, lambda: network.learnt(rows)), chunks * case.services / _ROWS),
+            (lambda: propagated(graph, chunk(case.services)), chunks),
+            (learning(network, lambda: network.learnt(list(chunk(3, _ROWS)))), chunks * case.services / _ROWS),
         ),
     )
 
@@ -114,15 +115,16 @@ def model(case: Case) -> Contender:
     )
     network = GcnGru(architecture).eval()
     services, steps = case.services, case.steps
-    courses = network.gates_by_step.shape[-1] - 1
     clock = network.clock.in_features
     batch = Batch(
         steps_NBTC=torch.randn(services, 1, steps, channels(architecture)),
         clock_BTK=torch.randn(1, steps, clock),
         origins_BP=torch.full((1, 1), steps - 1),
         origin_NBPO=torch.randn(services, 1, 1, origin_width(architecture)),
-        courses_NBPFHW=torch.randn(services, 1, 1, 1, HORIZON, courses),
-        courses_known_NBPFW=torch.ones(services, 1, 1, 1, courses),
+        recent_NBPX=torch.randn(services, 1, 1, RECENT_STEPS * FEATURES),
+        courses_NBPFHW=torch.randn(services, 1, 1, 1, HORIZON, len(COURSES)),
+        courses_known_NBPFW=torch.ones(services, 1, 1, 1, len(COURSES)),
+        returns_NBPFV=torch.randn(services, 1, 1, 1, len(RETURNS)),
         ahead_BPK=torch.randn(1, 1, 2 * clock),
         calls_2E=case.calls_2E,
         rates_E=case.weights_E,
