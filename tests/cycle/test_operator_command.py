@@ -1,6 +1,19 @@
+import logging
+
 import pytest
 
 from tidecast_operator.cli import main
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """The command sends the logs of its process to its own standard error, which ends with the test."""
+    root, quieted = logging.getLogger(), [name for name in logging.root.manager.loggerDict if name.startswith("kopf")]
+    handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in ["", *quieted]}
+    yield
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
-from tidecast_predictor.batch import assemble
+from tidecast_predictor.batch import COURSES, assemble
 from tidecast_predictor.model import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
+from tidecast_predictor.scaling import to_units
 from tidecast_predictor.windows import Past, past_at
 
 CHAIN = {"calls": np.array([[0, 1], [1, 2]]), "rates": np.array([5, 3], dtype=np.float32)}
@@ -55,6 +56,35 @@ def test_quantiles_do_not_cross():
     model = untrained(quantiles=(0.05, 0.1, 0.5, 0.9, 0.95)).model
     model.calibration.uniform_(0.2, 5)
     assert (np.diff(answer(window(), model=model), axis=-1) >= 0).all()
+
+
+def only_by(model, gate):
+    """The model with every gate shut but one, and without all that is not gated."""
+    with torch.no_grad():
+        for part in (model.correction, model.straight, model.gates, model.zero):
+            part.weight.zero_()
+        model.correction.bias.zero_()
+        model.gates.bias.zero_()
+        model.gates_by_step.fill_(-30.0)
+        model.gates_by_step[..., gate] = 30.0
+    return model
+
+
+def test_by_its_gate_a_series_goes_back_to_its_usual_level():
+    past = Past(window(), nothing_before)
+    usual = past.reference(4, untrained().pool).median[:, 0]
+    forecast = answer(window(), model=only_by(untrained().model, 1 + len(COURSES)))
+    assert np.allclose(forecast[..., 1], to_units(usual[:, None])[:, 0, None], rtol=1e-3)
+
+
+def test_by_its_gate_a_series_goes_back_to_what_is_usual_at_this_hour():
+    usual = window().values[-1] * 1.2
+
+    def yesterday(_chosen, times):
+        return np.broadcast_to(usual, (len(times), *usual.shape)).copy()
+
+    forecast = answer(window(), lookup=yesterday, model=only_by(untrained().model, 2 + len(COURSES)))
+    assert np.allclose(forecast[..., 1], usual[:, :1], rtol=1e-3)
 
 
 def test_what_is_likely_zero_has_a_median_of_zero_and_a_p90_above_it():
