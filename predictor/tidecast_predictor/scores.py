@@ -138,9 +138,16 @@ def lead(
         horizons: How many horizons fit into the time from the first moment to the last.
     """
     unit = np.where(scale > 0, scale, np.nan)[..., None]
-    gain = (np.abs(other - truth) - np.abs(forecast - truth)) / unit
-    parts = np.array_split(gain, min(_PARTS, len(gain)))
-    means = np.array([part[np.isfinite(part)].mean() for part in parts if np.isfinite(part).any()])
+    of_other = np.abs(other - truth) / unit
+    gain = of_other - np.abs(forecast - truth) / unit
+    known, stretches = np.isfinite(gain), min(_PARTS, len(gain))
+    parts = [
+        (gains[there].mean(), errors[there].mean())
+        for gains, errors, there in zip(*(np.array_split(x, stretches) for x in (gain, of_other, known)), strict=True)
+        if there.any()
+    ]
+    # What is saved of the error there is: a quiet night is no evidence against a model that is ahead by day.
+    means = np.array([saved / error for saved, error in parts if error > 0])
     if len(means) < _PARTS // 2:
         return 0.0
     error = means.std(ddof=1) / np.sqrt(np.clip(horizons, 1, len(means)))

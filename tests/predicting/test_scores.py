@@ -83,6 +83,13 @@ def test_a_lead_in_every_stretch_of_time_is_surer_than_one_in_a_single_stretch()
     assert lead(lucky, other, truth, scale, horizons=20) < 2
 
 
+def test_a_lead_by_the_same_share_is_sure_although_a_rush_makes_it_larger_than_a_night():
+    truth, scale = np.zeros((80, 1, 1, 1), F32), np.ones((1, 1), F32)
+    other = 1 + 0.1 * np.random.default_rng(0).random(truth.shape).astype(F32)
+    other[40:50] *= 20
+    assert lead(F32(0.8) * other, other, truth, scale, horizons=20) > 5
+
+
 def test_a_lead_over_moments_that_share_what_came_true_is_less_sure():
     chance = np.random.default_rng(0)
     truth, scale = np.zeros((80, 1, 1, 1), F32), np.ones((1, 1), F32)
