@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tidecast_predictor.config import Architecture
+from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture
 from tidecast_predictor.levels import HALF_LIVES, LIMIT, over_window, relative, staleness, steps_without
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.time_encoding import encode
@@ -107,6 +107,7 @@ class OriginInputs:
         courses_NBPFHW: The course after the same moment yesterday and last week, in units of `scale_NF`.
         courses_known_NBPFW: 1 where that is known.
         returns_NBPFV: How far away each of the `RETURNS` is, in units of `scale_NF`; 0 where that is not known.
+        skew_NF: How far the usual mean lies above the usual median, in units of `scale_NF`; 0 where not known.
         ahead_BPK: The clock at the first and the last target.
         centre_NBPF: The level forecasts start from, on the model's scale; NaN where a series was never measured.
         scale_NF: The unit of the model's outputs, on the model's scale.
@@ -117,6 +118,7 @@ class OriginInputs:
     courses_NBPFHW: Tensor
     courses_known_NBPFW: Tensor
     returns_NBPFV: Tensor
+    skew_NF: Tensor
     ahead_BPK: Tensor
     centre_NBPF: Tensor
     scale_NF: Tensor
@@ -182,8 +184,9 @@ def origin_inputs(origins: Origins, reference: Reference, architecture: Architec
     """What the model is told of the origins."""
     forecast = slice(architecture.forecast_features)
     scale_NF = torch.from_numpy(reference.change)[:, forecast]
-    days = origins.days_BPWJNF if architecture.seasonal else torch.full_like(origins.days_BPWJNF, torch.nan)
-    courses, courses_known, usual_NBPF = _courses(days, scale_NF)
+    courses, courses_known, usual_NBPF = _courses(_days_told(origins.days_BPWJNF, architecture), scale_NF)
+    if WEEK_SECONDS not in architecture.periods:
+        courses[..., -1], courses_known[..., -1] = 0.0, 0.0
     ahead = [
         encode(origins.times_BP + h * architecture.step_seconds, architecture.periods)
         for h in (1, architecture.horizon_steps)
@@ -197,6 +200,7 @@ def origin_inputs(origins: Origins, reference: Reference, architecture: Architec
         courses_NBPFHW=courses,
         courses_known_NBPFW=courses_known,
         returns_NBPFV=_returns(origins.level_NBPA[..., forecast], usual_NBPF, reference),
+        skew_NF=(torch.from_numpy(reference.skew)[:, forecast] / scale_NF).clamp(-LIMIT, LIMIT),
         ahead_BPK=torch.cat(ahead, dim=-1),
         centre_NBPF=origins.level_NBPA[..., forecast],
         scale_NF=scale_NF,
@@ -209,6 +213,17 @@ def _recent(z_NBTA: Tensor, origins_BP: Tensor) -> Tensor:
     at_BPR = origins_BP[:, :, None] + torch.arange(RECENT_STEPS)
     samples_B = torch.arange(len(origins_BP))[:, None, None]
     return padded_NBTA[:, samples_B, at_BPR]
+
+
+def _days_told(days_BPWJNF: Tensor, architecture: Architecture) -> Tensor:
+    """
+    The days before, as far as a model learnt to read them; NaN otherwise.
+
+    A day later there may be a yesterday that no training ever had, and weights that never learnt would speak of it.
+    """
+    if architecture.seasonal and DAY_SECONDS in architecture.periods:
+        return days_BPWJNF
+    return torch.full_like(days_BPWJNF, torch.nan)
 
 
 def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -155,14 +155,15 @@ class Sampler:
         """
         Let the days before have been on another level: a first weekend, growth, a release.
 
-        Without it a model takes the few days it has seen for a law, and pulls every forecast towards their level.
+        Without it a model takes the few days it has seen for a law, and pulls every forecast towards their level. A
+        series moves as far as it wanders: the level of mere noise stays, and going back to it is right.
         """
         if not bool(self._chance(_SHIFTED, ())):
             return material
         reference = material.reference
         features = material.days_BPWJNF.shape[-1]
         amount_A = torch.randn(reference.spread.shape[1], generator=self._generator)
-        shift_NA = amount_A * torch.from_numpy(reference.spread)
+        shift_NA = amount_A * torch.from_numpy(reference.wandering)
         return replace(
             material,
             days_BPWJNF=material.days_BPWJNF + shift_NA[:, :features],
@@ -276,14 +277,15 @@ def _without(reference: Reference, new_N: NDArray[np.bool_]) -> Reference:
         median=np.where(new, np.float32(np.nan), reference.median),
         spread=np.where(new, reference.pool.spread, reference.spread),
         change=np.where(new, reference.pool.change, reference.change),
+        skew=np.where(new, np.float32(0), reference.skew),
         pool=reference.pool,
     )
 
 
 def _paced(model: GcnGru) -> list[dict[str, Any]]:
     """All parameters, those faster of which each has far to go: a gate that is to be open or shut."""
-    gates = [model.gates_by_step]
-    others = [parameter for parameter in model.parameters() if parameter is not gates[0]]
+    gates = [model.gates_by_step, model.skew_by_step]
+    others = [parameter for parameter in model.parameters() if all(parameter is not gate for gate in gates)]
     return [{"params": others, "pace": 1.0}, {"params": gates, "pace": _PACE_OF_GATES, "weight_decay": 0.0}]
 
 

@@ -135,6 +135,8 @@ class GcnGru(nn.Module):
         self.straight = nn.Linear(RECENT_STEPS * architecture.features, 2 * features * horizon, bias=False)
         self.gates = nn.Linear(architecture.head, features * naive)
         self.gates_by_step = nn.Parameter(torch.full((features, horizon, naive), -1.0))
+        self.skew = nn.Linear(architecture.head, features)
+        self.skew_by_step = nn.Parameter(torch.full((features, horizon), -1.0))
         self.register_buffer("calibration", torch.ones(features, horizon, len(architecture.quantiles)))
         self.calibration: Tensor
         with torch.no_grad():
@@ -174,7 +176,8 @@ class GcnGru(nn.Module):
         straight_NBPFHM = self.straight(inputs.recent_NBPX).view(*last_NBPX.shape[:-1], *self.calibration.shape[:2], 2)
         quantiles = self._quantiles(last_NBPX, inputs) + straight_NBPFHM[..., :1]
         median = quantiles[..., self.architecture.quantiles.index(0.5)]
-        mean = median + self.mean(last_NBPX).view_as(median) + straight_NBPFHM[..., 1]
+        skew = (self.skew(last_NBPX)[..., None] + self.skew_by_step).sigmoid() * inputs.skew_NF[:, None, None, :, None]
+        mean = median + self.mean(last_NBPX).view_as(median) + straight_NBPFHM[..., 1] + skew
         return Answer(quantiles, mean, self.zero(last_NBPX).view_as(median))
 
     def carry(self, steps_NTC: Tensor, clock_TK: Tensor, graph: CallGraph, state_ND: Tensor | None = None) -> Tensor:

@@ -160,7 +160,7 @@ class Recording:
         samples = max(min(samples, REFERENCE_SAMPLES), min(samples, _SAMPLED_VALUES // max(1, self.services)))
         at = np.unique(np.linspace(0, max(0, steps - 1 - lag), samples).astype(np.int64))
         earlier, later = (self._at(moments) for moments in (at, np.minimum(at + lag, steps - 1)))
-        return refer(earlier, later, pool)
+        return refer(earlier, later, pool, scales=self.scales)
 
     def material(
         self, starts_B: Tensor, origins_BP: Tensor, *, reference: Reference, steps: int, architecture: Architecture

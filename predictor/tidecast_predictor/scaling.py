@@ -115,20 +115,39 @@ class Reference:
         median: float32 of shape (N, F); NaN where never measured.
         spread: Mean distance from the median, (N, F), positive.
         change: Mean change over half a horizon, (N, F), positive; the unit of the model's inputs and outputs.
+        skew: How far the mean in units, brought to this scale, lies above the median, (N, F); 0 where not known.
         pool: The same of all services together.
     """
 
     median: NDArray[np.float32]
     spread: NDArray[np.float32]
     change: NDArray[np.float32]
+    skew: NDArray[np.float32]
     pool: Pool
+
+    @property
+    def wandering(self) -> NDArray[np.float32]:
+        """
+        How far each series strays from its median slowly, (N, F): what is left of its spread without its fast changes.
+
+        Two samples of noise lie sqrt(2) times as far apart as one lies from the middle.
+        """
+        slow: NDArray[np.float32] = np.sqrt(np.maximum(self.spread**2 - self.change**2 / 2, 0.0))
+        return slow
 
     def among(self, services: NDArray[np.int64]) -> "Reference":
         """Of the services at these positions only."""
-        return Reference(self.median[services], self.spread[services], self.change[services], self.pool)
+        chosen = {name: getattr(self, name)[services] for name in ("median", "spread", "change", "skew")}
+        return Reference(**chosen, pool=self.pool)
 
 
-def refer(earlier: NDArray[np.float32], later: NDArray[np.float32], pool: Pool | None = None) -> Reference:
+def refer(
+    earlier: NDArray[np.float32],
+    later: NDArray[np.float32],
+    pool: Pool | None = None,
+    *,
+    scales: Sequence[Scale] = SCALES,
+) -> Reference:
     """
     Learn how series behave from samples of their past.
 
@@ -136,14 +155,21 @@ def refer(earlier: NDArray[np.float32], later: NDArray[np.float32], pool: Pool |
         earlier: Samples on the model's scale, float32 of shape (S, N, F); NaN where missing.
         later: The same half a horizon later.
         pool: What is usual; None takes it from these samples.
+        scales: From units to the model's scale.
     """
     median = _median(earlier)
     spread, spread_samples = _mean(np.abs(earlier - median))
     change, change_samples = _mean(np.abs(later - earlier))
     if pool is None:
         pool = Pool(_typical(spread, spread_samples), _typical(change, change_samples))
+    mean, mean_samples = _mean(to_units(earlier, scales))
+    skew = (to_model(mean, scales) - median) * _trust(mean_samples)
     return Reference(
-        median, _shrink(spread, spread_samples, pool.spread), _shrink(change, change_samples, pool.change), pool
+        median=median,
+        spread=_shrink(spread, spread_samples, pool.spread),
+        change=_shrink(change, change_samples, pool.change),
+        skew=np.nan_to_num(skew).astype(np.float32),
+        pool=pool,
     )
 
 
@@ -171,5 +197,11 @@ def _typical(values: NDArray[np.float32], samples: NDArray[np.int64]) -> NDArray
 
 
 def _shrink(own: NDArray[np.float32], samples: NDArray[np.int64], pool: NDArray[np.float32]) -> NDArray[np.float32]:
-    weight = samples / (samples + LAGGING_SAMPLES)
+    weight = _trust(samples)
     return np.maximum(weight * own + (1 - weight) * pool, _SMALLEST).astype(np.float32)
+
+
+def _trust(samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a mean of so many samples counts beside what is usual among services."""
+    weight: NDArray[np.float64] = samples / (samples + LAGGING_SAMPLES)
+    return weight

@@ -138,16 +138,16 @@ def lead(
         horizons: How many horizons fit into the time from the first moment to the last.
     """
     unit = np.where(scale > 0, scale, np.nan)[..., None]
-    of_other = np.abs(other - truth) / unit
-    gain = of_other - np.abs(forecast - truth) / unit
-    known, stretches = np.isfinite(gain), min(_PARTS, len(gain))
+    of_other, own = (np.abs(said - truth) / unit for said in (other, forecast))
+    known, stretches = np.isfinite(of_other) & np.isfinite(own), min(_PARTS, len(own))
     parts = [
-        (gains[there].mean(), errors[there].mean())
-        for gains, errors, there in zip(*(np.array_split(x, stretches) for x in (gain, of_other, known)), strict=True)
+        (theirs[there].mean(), ours[there].mean())
+        for theirs, ours, there in zip(*(np.array_split(x, stretches) for x in (of_other, own, known)), strict=True)
         if there.any()
     ]
-    # What is saved of the error there is: a quiet night is no evidence against a model that is ahead by day.
-    means = np.array([saved / error for saved, error in parts if error > 0])
+    # Shares of the error there is: a quiet night is no evidence against a model that is ahead by day. Of the errors of
+    # both: a stretch in which the other happens to be right counts no more than one in which the forecast does.
+    means = np.array([(theirs - ours) / (theirs + ours) for theirs, ours in parts if theirs + ours > 0])
     if len(means) < _PARTS // 2:
         return 0.0
     error = means.std(ddof=1) / np.sqrt(np.clip(horizons, 1, len(means)))

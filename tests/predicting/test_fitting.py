@@ -26,7 +26,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def trained():
-    return train(seasonal(20))
+    return train(seasonal(40))
 
 
 def test_a_season_is_learnt_and_beats_both_naive_methods(trained):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders.recordings import HALF_HOUR, seasonal
+from builders.recordings import HALF_HOUR, averaged, seasonal
 from tidecast_predictor import learning
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.learning import Lesson, Sampler
@@ -16,10 +16,10 @@ from tidecast_predictor.scaling import SCALES
 ARCHITECTURE = Architecture(step_seconds=HALF_HOUR, window_steps=8, horizon_steps=4)
 
 
-def drawn(monkeypatch, shifted):
+def drawn(monkeypatch, shifted, snapshot=None):
     """The first draw when the days before are shifted with that chance."""
     monkeypatch.setattr(learning, "_SHIFTED", shifted)
-    recording = Recording.of(seasonal(20))
+    recording = Recording.of(snapshot or seasonal(20))
     reference = recording.reference(recording.steps, ARCHITECTURE.horizon_steps)
     lesson = Lesson(recording, reference, recording.steps, SCALES, np.ones((recording.services, 6), np.float32))
     return Sampler([lesson], ARCHITECTURE, rows=32, seed=5).draw()
@@ -52,3 +52,12 @@ def test_days_before_and_what_is_usual_are_moved_by_the_same(usual, shifted):
     assert known.any()
     assert np.abs(expected[np.isfinite(expected)]).min() > 0.01
     assert np.allclose(np.where(known, moved - expected, 0), 0, atol=1e-4)
+
+
+def test_days_before_of_mere_noise_hardly_leave_their_level(monkeypatch):
+    noise = averaged(960, 3)
+    usual, shifted = (drawn(monkeypatch, chance, noise).material.reference for chance in (0.0, 1.0))
+    moved = np.abs(shifted.median - usual.median)[:, 0]
+    known = np.isfinite(moved)
+    assert known.any()
+    assert (moved < 0.5 * usual.spread[:, 0])[known].all()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
-from tidecast_predictor.batch import COURSES, assemble
+from tidecast_predictor.batch import COURSES, RETURNS, assemble
 from tidecast_predictor.model import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import to_units
@@ -85,6 +85,43 @@ def test_by_its_gate_a_series_goes_back_to_what_is_usual_at_this_hour():
 
     forecast = answer(window(), lookup=yesterday, model=only_by(untrained().model, 2 + len(COURSES)))
     assert np.allclose(forecast[..., 1], usual[:, :1], rtol=1e-3)
+
+
+def told_of(periods):
+    """What a model of those clocks is told of the days before."""
+    days = seasonal(9)
+    past = past_at(days, days.steps - 1, 8)
+    architecture = untrained(periods=periods).model.architecture
+    return assemble(past.material(past.reference(4), architecture), architecture)
+
+
+def test_of_a_week_before_only_a_model_is_told_that_learnt_from_weeks():
+    day, week = (told_of(periods).courses_known_NBPFW[:, 0, 0, 0] for periods in ((86_400,), (86_400, 604_800)))
+    assert (day[:, COURSES.index("last week")] == 0).all()
+    assert (week[:, COURSES.index("last week")] == 1).all()
+    assert (day[:, COURSES.index("yesterday")] == 1).all()
+
+
+def test_of_days_before_a_model_is_told_nothing_that_learnt_from_hours():
+    told = told_of(())
+    assert (told.courses_known_NBPFW == 0).all()
+    assert (told.courses_NBPFHW == 0).all()
+    assert (told.returns_NBPFV[..., RETURNS.index("usual level at this hour")] == 0).all()
+
+
+def test_the_mean_lies_above_the_median_where_that_is_usual():
+    model = untrained().model
+    past = Past(window(), nothing_before)
+    reference = past.reference(4)
+    skewed = replace(reference, skew=np.array([[0.0], [0.1], [0.2]], np.float32).repeat(7, axis=1))
+    with torch.no_grad():
+        answers = [model(assemble(past.material(known, model.architecture), model.architecture)) for known in (
+            replace(reference, skew=np.zeros_like(skewed.skew)), skewed)]  # fmt: skip
+    moved = (answers[1].mean_NBPFH - answers[0].mean_NBPFH)[:, 0, 0, 0]
+    assert torch.equal(answers[0].quantiles_NBPFHQ, answers[1].quantiles_NBPFHQ)
+    assert (moved[0] == 0).all()
+    assert (moved[1] > 0).all()
+    assert torch.allclose(moved[2] * reference.change[2, 0], 2 * moved[1] * reference.change[1, 0], rtol=1.0)
 
 
 def test_what_is_likely_zero_has_a_median_of_zero_and_a_p90_above_it():

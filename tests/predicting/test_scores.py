@@ -90,6 +90,15 @@ def test_a_lead_by_the_same_share_is_sure_although_a_rush_makes_it_larger_than_a
     assert lead(F32(0.8) * other, other, truth, scale, horizons=20) > 5
 
 
+def test_a_stretch_in_which_the_other_is_right_by_luck_does_not_outweigh_all_others():
+    truth, scale = np.zeros((80, 1, 1, 1), F32), np.ones((1, 1), F32)
+    other = 1 + 0.1 * np.random.default_rng(0).random(truth.shape).astype(F32)
+    forecast = F32(0.5) * other
+    other[:10] *= 0.05
+    assert lead(forecast, other, truth, scale, horizons=20) > 1
+    assert lead(other, forecast, truth, scale, horizons=20) == -lead(forecast, other, truth, scale, horizons=20)
+
+
 def test_a_lead_over_moments_that_share_what_came_true_is_less_sure():
     chance = np.random.default_rng(0)
     truth, scale = np.zeros((80, 1, 1, 1), F32), np.ones((1, 1), F32)
@@ -128,6 +137,29 @@ def test_a_short_past_of_its_own_counts_half():
     later = earlier + np.array([1, 3], F32)[:, None]
     later[LAGGING_SAMPLES:, 1] = np.nan
     assert refer(earlier, later).change[1] == pytest.approx(2)
+
+
+def test_noise_does_not_wander_and_what_is_slow_does_nothing_else():
+    earlier, later = np.random.default_rng(0).normal(size=(2, 500, 2, len(FEATURES))).astype(F32)
+    later[:, 1] = earlier[:, 1] + 0.01
+    known = refer(earlier, later)
+    assert (known.wandering[0] < 0.4 * known.spread[0]).all()
+    assert known.wandering[1] == pytest.approx(known.spread[1], rel=1e-3)
+
+
+def test_skew_leads_from_the_median_to_the_mean_in_units():
+    units = np.random.default_rng(0).lognormal(0, 1, (4000, 1, 1)).repeat(len(FEATURES), axis=2).astype(F32)
+    units[..., FEATURES.index(ERRORS)] /= 100
+    earlier = to_model(units)
+    known = refer(earlier, earlier)
+    mean = to_units(known.median + known.skew)
+    assert mean == pytest.approx(np.clip(units, 0, 1e9).mean(axis=0), rel=0.02)
+    assert (to_units(known.median) < 0.8 * mean).all()
+
+
+def test_of_what_was_never_measured_no_skew_is_known():
+    nothing = np.full((50, 1, len(FEATURES)), np.nan, F32)
+    assert (refer(nothing, nothing).skew == 0).all()
 
 
 def test_the_clock_is_the_same_a_day_later_but_not_the_same_in_the_week():
