@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, channels, origin_width
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.model import CallGraph, DirectedConvolution, GcnGru
+from tidecast_predictor.convolution import CallGraph, DirectedConvolution
+from tidecast_predictor.model import GcnGru
 from tidecast_predictor.recurrence import Backend, RecurrentWeights, recur
 
 _ROWS = 1024  # (service, chunk) pairs of an optimiser step

@@ -12,7 +12,6 @@ Shapes, as suffixes: `N` services, `B` samples, `T` steps, `P` origins in a samp
 `O` numbers known at an origin, `F` forecast features, `H` horizon steps, `W` courses, `D` hidden, `Q` quantiles, `E` calls.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,53 +21,12 @@ from torch.nn import functional
 
 from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, OriginInputs, channels, latest, origin_width
 from tidecast_predictor.config import Architecture
+from tidecast_predictor.convolution import GRAPH_NUMBERS, CallGraph, DirectedConvolution, propagate
 from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
 from tidecast_predictor.time_encoding import width
 
-with warnings.catch_warnings():
-    # Importing torch-geometric and the first compressed sparse matrix each warn once about torch's own plans.
-    warnings.simplefilter("ignore")
-    from torch_geometric.utils import scatter, spmm, to_torch_csr_tensor
-
-    to_torch_csr_tensor(torch.zeros((2, 1), dtype=torch.int64), size=(1, 1))
-
 BLOCK_ROWS = 1024
 """Rows the GRU works on at a time: their state stays in the processor's cache, and memory stays bounded."""
-
-_GRAPH_NUMBERS = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CallGraph:
-    """
-    Who calls whom, ready to multiply with.
-
-    Attributes:
-        callees_NN: Sparse; row i holds the share of i's outgoing requests that goes to each of its callees.
-        callers_NN: Sparse; row i holds the share of i's incoming requests that comes from each of its callers.
-        numbers_N4: Of each service: requests per second in and out, callers and callees, each as log(1 + x) / 4.
-    """
-
-    callees_NN: Tensor
-    callers_NN: Tensor
-    numbers_N4: Tensor
-
-    @classmethod
-    def of(cls, calls_2E: Tensor, rates_E: Tensor, services: int) -> "CallGraph":
-        """The graph of *services* services."""
-        caller_E, callee_E = calls_2E
-        rates_E = rates_E.clamp(min=1e-6)  # a call that was seen counts, however rare
-        ones_E = torch.ones_like(rates_E)
-        sums = [
-            scatter(of_E, by_E, dim=0, dim_size=services, reduce="sum")
-            for of_E in (rates_E, ones_E)
-            for by_E in (callee_E, caller_E)
-        ]
-        return cls(
-            callees_NN=to_torch_csr_tensor(calls_2E, rates_E / sums[1][caller_E], size=(services, services)),
-            callers_NN=to_torch_csr_tensor(calls_2E.flip(0), rates_E / sums[0][callee_E], size=(services, services)),
-            numbers_N4=torch.log1p(torch.stack(sums, dim=1)) / 4,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,25 +43,6 @@ class Answer:
     quantiles_NBPFHQ: Tensor
     mean_NBPFH: Tensor
     zero_NBPFH: Tensor
-
-
-class DirectedConvolution(nn.Module):
-    """
-    A graph convolution with a path of its own for the service, one for its callees and one for its callers.
-
-    What is propagated is the input, not the output: inputs are narrower, and all steps go through one sparse product.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.own = nn.Linear(inputs, outputs)
-        self.callees = nn.Linear(inputs, outputs, bias=False)
-        self.callers = nn.Linear(inputs, outputs, bias=False)
-
-    def forward(self, x: Tensor, from_callees: Tensor, from_callers: Tensor) -> Tensor:
-        """Combine (..., inputs) of the services with what their neighbours have there."""
-        combined: Tensor = self.own(x) + self.callees(from_callees) + self.callers(from_callers)
-        return combined
 
 
 class GcnGru(nn.Module):
@@ -126,7 +65,7 @@ class GcnGru(nn.Module):
         self.clock = nn.Linear(clock, hidden, bias=False) if clock else None
         self.gru = nn.GRU(hidden, hidden, batch_first=True) if architecture.recurrent else None
         seasonal = features * len(COURSES) * (horizon + 1)
-        self.origin = nn.Linear(hidden + origin_width(architecture) + _GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
+        self.origin = nn.Linear(hidden + origin_width(architecture) + GRAPH_NUMBERS + seasonal + 2 * clock, hidden)
         self.neighbours = DirectedConvolution(hidden, hidden)
         self.last = nn.Linear(2 * hidden, architecture.head)
         self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
@@ -171,7 +110,7 @@ class GcnGru(nn.Module):
             dim=-1,
         )
         here_NBPD = self.origin(known_NBPX).relu()
-        around_NBPD = here_NBPD + self.neighbours(here_NBPD, *_propagate(graph, here_NBPD)).relu()
+        around_NBPD = here_NBPD + self.neighbours(here_NBPD, *propagate(graph, here_NBPD)).relu()
         last_NBPX = self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu()
         straight_NBPFHM = self.straight(inputs.recent_NBPX).view(*last_NBPX.shape[:-1], *self.calibration.shape[:2], 2)
         quantiles = self._quantiles(last_NBPX, inputs) + straight_NBPFHM[..., :1]
@@ -191,7 +130,7 @@ class GcnGru(nn.Module):
             state_ND: The state before them; None is that before anything.
         """
         with torch.no_grad():
-            parts_NTC = (steps_NTC, *_propagate(graph, steps_NTC))
+            parts_NTC = (steps_NTC, *propagate(graph, steps_NTC))
             if self._is_faster_carried(steps_NTC, len(steps_NTC)):
                 return self._carried([part[:, None] for part in parts_NTC], clock_TK[None], state_ND)[:, 0]
             slices_NTD: Tensor = self.slices(*parts_NTC)
@@ -233,7 +172,7 @@ class GcnGru(nn.Module):
 
     def _recur(self, batch: Batch, graph: CallGraph) -> Tensor:
         """The recurrent state at each origin, (N, B, P, D)."""
-        parts_NBTC = (batch.steps_NBTC, *_propagate(graph, batch.steps_NBTC))
+        parts_NBTC = (batch.steps_NBTC, *propagate(graph, batch.steps_NBTC))
         services, samples, steps, _ = batch.steps_NBTC.shape
         is_last = batch.origins_BP.shape[1] == 1 and bool((batch.origins_BP == steps - 1).all())
         if is_last and self._is_faster_carried(batch.steps_NBTC, services * samples):
@@ -302,9 +241,3 @@ def _blocks(services: int, samples: int) -> Iterator[slice]:
 def _rising(distances: Tensor) -> Tensor:
     """Along the last axis none smaller than the one before; a single one, the usual case, costs nothing."""
     return distances.cummax(-1).values if distances.shape[-1] > 1 else distances
-
-
-def _propagate(graph: CallGraph, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What the callees and the callers of each service have there, for all samples and steps in one product each."""
-    flat = x.flatten(1)
-    return spmm(graph.callees_NN, flat).view_as(x), spmm(graph.callers_NN, flat).view_as(x)

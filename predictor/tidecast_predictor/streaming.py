@@ -18,8 +18,9 @@ from torch import Tensor
 from tidecast_contract.services import ServiceId
 from tidecast_predictor.batch import RECENT_STEPS, Origins, origin_inputs, step_channels
 from tidecast_predictor.config import Architecture
+from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.levels import CarriedLevels
-from tidecast_predictor.model import CallGraph, GcnGru
+from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import in_units, on_scale
 from tidecast_predictor.scaling import Reference, to_model
 from tidecast_predictor.time_encoding import encode

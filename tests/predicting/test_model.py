@@ -10,7 +10,7 @@ import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
 from tidecast_predictor.batch import COURSES, RETURNS, assemble
-from tidecast_predictor.model import CallGraph, DirectedConvolution
+from tidecast_predictor.convolution import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import to_units
 from tidecast_predictor.windows import Past, past_at

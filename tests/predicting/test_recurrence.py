@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tidecast_predictor import recurrence
-from tidecast_predictor.model import CallGraph, DirectedConvolution, _propagate
+from tidecast_predictor.convolution import CallGraph, DirectedConvolution, propagate
 from tidecast_predictor.recurrence import RecurrentWeights, native_is_there, recur
 
 SERVICES, STEPS, CHANNELS, HIDDEN = 205, 7, 5, 32
@@ -94,7 +94,7 @@ def test_propagating_first_is_a_plain_convolution_of_each_slice(network):
     rates = torch.rand(calls.shape[1])
     x, clock = torch.randn(SERVICES, STEPS, CHANNELS), torch.randn(STEPS, HIDDEN)
     graph = CallGraph.of(calls, rates, SERVICES)
-    states = recur(weights_of(convolution, gru), [x, *_propagate(graph, x)], clock_of(convolution, clock))
+    states = recur(weights_of(convolution, gru), [x, *propagate(graph, x)], clock_of(convolution, clock))
     # PyTorch Geometric sends along an edge from its first row to its second: callees tell their callers.
     to_callers, to_callees = (GCNConv(CHANNELS, HIDDEN, normalize=False, bias=False) for _ in range(2))
     to_callers.lin.weight, to_callees.lin.weight = convolution.callees.weight, convolution.callers.weight

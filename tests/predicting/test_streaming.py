@@ -11,7 +11,7 @@ import torch
 from builders.recordings import HALF_HOUR, services
 from builders.streams import WINDOW, model_of, reference_of, shop, without
 from tidecast_predictor.batch import assemble
-from tidecast_predictor.model import CallGraph
+from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import to_model
 from tidecast_predictor.streaming import Stream

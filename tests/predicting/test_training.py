@@ -16,14 +16,14 @@ from tidecast_predictor.training import Trainer, learn
 
 
 def trainer(snapshot, directory=None, **changes):
-    history = History(None, limit_seconds=30 * 86_400)
+    history = History(None, limit_seconds=60 * 86_400)
     history.append(snapshot)
     forecaster = Forecaster(history, directory, device="cpu")
     return Trainer(history, forecaster, directory, replace(QUICK, **changes)), forecaster
 
 
 def finished(training):
-    for _ in range(600):
+    for _ in range(1200):
         if training.status().state is not TrainingState.RUNNING:
             return training.status()
         time.sleep(0.1)
@@ -31,7 +31,7 @@ def finished(training):
 
 
 def test_a_better_model_is_served_and_kept(tmp_path):
-    training, forecaster = trainer(seasonal(20), tmp_path)
+    training, forecaster = trainer(seasonal(40), tmp_path)
     assert training.start()
     assert not training.start()
     status = finished(training)

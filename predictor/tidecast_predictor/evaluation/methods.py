@@ -17,7 +17,10 @@ _SIMPLE = tuple(f"{_BASELINES}.{name}" for name in ("naive", "regressors"))
 _TRAINER = tuple(f"{_BASELINES}.{name}" for name in ("neural", "batching", "walking"))
 _OWN = (
     *(f"{_PREDICTOR}.evaluation.{name}" for name in ("ours", "grid", "rewiring")),
-    *(f"{_PREDICTOR}.{name}" for name in ("model", "recurrence", "batch", "levels", "windows", "scaling", "config")),
+    *(
+        f"{_PREDICTOR}.{name}"
+        for name in ("model", "convolution", "recurrence", "batch", "levels", "windows", "scaling", "config")
+    ),
     *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
     *(f"{_PREDICTOR}.{name}" for name in ("learning", "conformal", "predicting", "scores", "validation")),
 )

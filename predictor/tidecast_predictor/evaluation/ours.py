@@ -16,6 +16,7 @@ from tidecast_predictor.batch import Material, assemble
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.conformal import stretch_online
 from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, scales_for
+from tidecast_predictor.evaluation.splits import thinned
 from tidecast_predictor.fitting import periods_told_by
 from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of
 from tidecast_predictor.model import GcnGru
@@ -29,6 +30,7 @@ Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
 """Calls and a seed to other calls."""
 
 _JUDGED_ORIGINS = 64
+_CALIBRATED_ORIGINS = 512
 _ROWS_AT_ONCE = 4096
 
 
@@ -46,7 +48,7 @@ class Settings:
 
     updates: int = 1500
     seconds: float = 600.0
-    rows: int = 512
+    rows: int = 128
     hidden: int = 64
 
 
@@ -210,7 +212,7 @@ class _Judge:
         """The loss that is learnt by; the mean over courses."""
         errors = []
         for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
-            for material in course.materials(_thinned(origins), lesson.reference):
+            for material in course.materials(thinned(origins, _JUDGED_ORIGINS), lesson.reference):
                 with torch.inference_mode():
                     batch = assemble(material, course.architecture).to(model.device)
                     errors.append(float(loss_of(model, batch, _targets(course, material).to(model.device), lesson)))
@@ -220,7 +222,7 @@ class _Judge:
         """Stretch the quantiles' distances from the median until they cover what they promise."""
         changes, truths = [], []
         for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
-            for material in course.materials(origins, lesson.reference):
+            for material in course.materials(thinned(origins, _CALIBRATED_ORIGINS), lesson.reference):
                 with torch.inference_mode():
                     batch = assemble(material, course.architecture)
                     said = model(batch.to(model.device)).quantiles_NBPFHQ.cpu()
@@ -238,11 +240,6 @@ def _targets(course: Course, material: Material) -> Tensor:
     recording = course.recording
     bases = material.origins_BP + (material.times_BT[:, :1] - recording.start_time) // recording.step_seconds
     return recording.targets(bases, course.architecture)
-
-
-def _thinned(origins: NDArray[np.int64]) -> NDArray[np.int64]:
-    count = min(len(origins), _JUDGED_ORIGINS)
-    return origins[np.unique(np.linspace(0, len(origins) - 1, count).astype(np.int64))] if count else origins
 
 
 def _by_origin(values_NBPX: Tensor) -> NDArray[np.float32]:
