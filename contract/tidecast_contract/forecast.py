@@ -71,6 +71,8 @@ class Forecast:
             not known yet.
         kinds: Which method spoke for each service; N of them.
         model: What the predictor serves at present.
+        seasonal: What was measured one day before each step, float32 of shape (N, F, H), NaN where nothing was: what
+            seasonal naive says, for whoever compares. None if the predictor does not tell.
 
     Raises:
         ValueError: If shapes or types disagree, or quantiles cross.
@@ -83,6 +85,7 @@ class Forecast:
     values: NDArray[np.float32]
     kinds: tuple[ModelKind, ...]
     model: ModelInfo
+    seasonal: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.quantiles, self.quantiles[1:], strict=False))
@@ -99,6 +102,11 @@ class Forecast:
             raise ValueError(f"{len(self.kinds)} kinds for {len(self.services)} services")
         if bool((np.diff(self.values, axis=3) < 0).any()):
             raise ValueError("quantiles cross")
+        seasonal = self.seasonal
+        if seasonal is not None and (seasonal.dtype != np.float32 or seasonal.shape != self.values.shape[:3]):
+            raise ValueError(
+                f"seasonal must be float32 of shape {self.values.shape[:3]}, not {seasonal.dtype} of {seasonal.shape}"
+            )
 
     @property
     def horizon_steps(self) -> int:

@@ -18,7 +18,7 @@ from tidecast_contract.forecast import QUANTILES, Forecast, ModelInfo, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Rises whenever a message changes its meaning: two sides with different versions do not talk."""
 
 MODEL_NAME = "tidecast"
@@ -96,6 +96,7 @@ FORECAST_TENSORS = (
     SERVICES,
     TensorSpec("values", _FLOAT, (VARIES, len(FORECAST_FEATURES), VARIES, len(QUANTILES))),
     TensorSpec("kinds", _TEXT, (VARIES,)),
+    TensorSpec("seasonal", _FLOAT, (VARIES, len(FORECAST_FEATURES), VARIES)),
 )
 
 
@@ -170,10 +171,12 @@ def encode_forecast(forecast: Forecast) -> Message:
     for name, error in (("model_error", model.error), ("model_naive_error", model.naive_error)):
         if error is not None:
             parameters[name] = float(error)
+    unknown = np.full(forecast.values.shape[:3], np.nan, np.float32)
     tensors = {
         "services": _texts(forecast.services),
         "values": forecast.values,
         "kinds": _texts(forecast.kinds),
+        "seasonal": unknown if forecast.seasonal is None else forecast.seasonal,
     }
     return Message(tensors, parameters)
 
@@ -183,7 +186,7 @@ def decode_forecast(message: Message) -> Forecast:
     check_version(message.parameters.get("contract_version"))
     _check_agreed(message, "features", names_of(FORECAST_FEATURES))
     _check_agreed(message, "quantiles", text_of(QUANTILES))
-    services, values, kinds = (spec.of(message) for spec in FORECAST_TENSORS)
+    services, values, kinds, seasonal = (spec.of(message) for spec in FORECAST_TENSORS)
     fields = {
         "issued_time": _integer(message, "issued_time"),
         "step_seconds": _integer(message, "step_seconds"),
@@ -192,6 +195,7 @@ def decode_forecast(message: Message) -> Forecast:
         "values": values,
         "kinds": _parsed("kinds", kinds, ModelKind),
         "model": _model(message),
+        "seasonal": seasonal,
     }
     return _built("forecast", lambda: Forecast(**fields))  # type: ignore[arg-type]
 

@@ -19,15 +19,8 @@ from kubernetes.config.config_exception import ConfigException
 
 from tidecast_operator.api_answers import Outcome, found, written
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.resources import (
-    FORECAST_KIND,
-    FORECASTER_KIND,
-    FORECASTERS,
-    FORECASTS,
-    GROUP,
-    VERSION,
-    from_time,
-)
+from tidecast_operator.published import from_time
+from tidecast_operator.resources import FORECAST_KIND, FORECASTER_KIND, FORECASTERS, FORECASTS, GROUP, VERSION
 
 _TIMEOUT_SECONDS = (5, 20)
 _FIELD_MANAGER = "tidecast"

@@ -25,6 +25,7 @@ from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
+from tidecast_operator.trust.keeper import Keeper, pasts_of
 
 _log = logging.getLogger(__name__)
 _LONGEST_SETTLE_SECONDS = 5.0  # the last scrape of a step has then been stored
@@ -88,6 +89,7 @@ class Cycle:
         self._keeper = SettingsKeeper()
         self._observer = Observer()
         self._filler = HistoryFiller()
+        self._trust = Keeper()
         self._history_collector: Collects | None = None
         self._owes_training = False
         self._trained_for: tuple[int, int] | None = None
@@ -120,6 +122,7 @@ class Cycle:
         else:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)
+            await self._judge(found)
         with found.stage("publish"):
             return await asyncio.to_thread(
                 self._publisher.publish, found, self._picture.forecasts(), self._picture.workloads()
@@ -180,6 +183,16 @@ class Cycle:
                     )
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
+
+    async def _judge(self, found: Round) -> None:
+        """How good the forecasts were whose moments have come; nothing is known anew without measurements."""
+        if found.observed is None:
+            return
+        with found.stage("judge"):
+            resources = self._picture.forecasts()
+            found.skills = await asyncio.to_thread(
+                self._trust.after, found.observed.window, found.forecast, lambda: pasts_of(resources)
+            )
 
     async def _keep_history(
         self, window: Snapshot, status: PredictorStatus, doors: tuple[Collects, Predicts], settings: Settings

@@ -18,7 +18,7 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.checkpoint import Checkpoint, newest
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.history import History
-from tidecast_predictor.naive import Naive
+from tidecast_predictor.naive import Naive, SeasonalNaive
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.streams import Streams
 from tidecast_predictor.windows import Past
@@ -105,7 +105,7 @@ class Forecaster:
         values = self._with_model(served, past)[:, :, :horizon_steps]
         known: list[bool] = list(np.any(np.isfinite(values), axis=(1, 2, 3)))
         kinds = tuple(ModelKind.GCN_GRU if one else ModelKind.NONE for one in known)
-        return _answer(snapshot, values, kinds, served.checkpoint.info)
+        return _answer(past, values, kinds, served.checkpoint.info)
 
     def model_info(self) -> ModelInfo:
         """What is served at present, and why not something better."""
@@ -141,7 +141,7 @@ class Forecaster:
         kind = naive.best if any(kind is not ModelKind.NONE for kind in naive.kinds) else ModelKind.NONE
         info = ModelInfo(kind, reason=f"{refusal}; {naive.reason}")
         self._naive_info = info
-        return _answer(past.snapshot, naive.values, naive.kinds, info)
+        return _answer(past, naive.values, naive.kinds, info)
 
 
 def _refusal(served: Checkpoint, snapshot: Snapshot, horizon_steps: int) -> str:
@@ -159,7 +159,8 @@ def _refusal(served: Checkpoint, snapshot: Snapshot, horizon_steps: int) -> str:
     return ""
 
 
-def _answer(snapshot: Snapshot, values: NDArray[np.float32], kinds: tuple[ModelKind, ...], info: ModelInfo) -> Forecast:
+def _answer(past: Past, values: NDArray[np.float32], kinds: tuple[ModelKind, ...], info: ModelInfo) -> Forecast:
+    snapshot = past.snapshot
     return Forecast(
         issued_time=snapshot.end_time,
         step_seconds=snapshot.step_seconds,
@@ -168,4 +169,5 @@ def _answer(snapshot: Snapshot, values: NDArray[np.float32], kinds: tuple[ModelK
         values=np.ascontiguousarray(values, dtype=np.float32),
         kinds=kinds,
         model=info,
+        seasonal=np.ascontiguousarray(SeasonalNaive().forecast(past, values.shape[2]), dtype=np.float32),
     )

@@ -40,6 +40,7 @@ PROPERTIES = {
     "input_rates": "requests per second along each call",
     "output_values": "(services, forecast_features, horizon_steps, quantiles), NaN where nothing can be said",
     "output_kinds": "which method spoke for each service",
+    "output_seasonal": "(services, forecast_features, horizon_steps): a day before each step, NaN where not measured",
 }
 """What the shapes of ModelMetadata leave open, for clients that know nothing of Tidecast."""
 
@@ -139,7 +140,7 @@ def _check_served(engine: Engine, name: str, version: str) -> None:
 
 
 def _check_size(services: int, horizon_steps: int) -> None:
-    values = services * len(FORECAST_FEATURES) * horizon_steps * len(QUANTILES)
+    values = services * len(FORECAST_FEATURES) * horizon_steps * (len(QUANTILES) + 1)
     size = values * 4  # bytes of a float32
     if size > MAX_MESSAGE_BYTES:
         raise ContractMismatch(

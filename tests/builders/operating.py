@@ -162,7 +162,8 @@ class FakeCollector:
     Attributes:
         since: The first step it knows.
         until: The last step it knows.
-        requests_per_second: What it measured.
+        requests_per_second: What it measured at midday.
+        rise: By how much that rises at each step.
         error: What it raises instead; None to answer.
         warnings: What storage has to say about its answers.
         asked: (start, end) of every question.
@@ -171,6 +172,7 @@ class FakeCollector:
     since: int = 0
     until: float = float("inf")
     requests_per_second: float = 2.0
+    rise: float = 0.0
     error: Exception | None = None
     warnings: tuple[str, ...] = ()
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -183,7 +185,12 @@ class FakeCollector:
         steps = (end_time - start_time) // step_seconds + 1
         frontend, checkout = workload_peer("frontend"), workload_peer("checkout")
         times = range(start_time, end_time + 1, step_seconds)
-        rates = [self.requests_per_second if self.since <= time <= self.until else float("nan") for time in times]
+        rates = [
+            self.requests_per_second + self.rise * (time - MIDDAY) / STEP
+            if self.since <= time <= self.until
+            else float("nan")
+            for time in times
+        ]
         found = traffic(
             calls=calls((frontend, checkout, 2.0)) if end_time >= self.since else calls(),
             requests=series({frontend: rates, checkout: rates}, steps),
@@ -296,7 +303,14 @@ class Operator:
         writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
         self.metrics = SelfMetrics()
         publisher = Publisher(writer, self.metrics, clock=lambda: self.now)
-        self.cycle = Cycle(self.picture, FakeDoors(self), publisher=publisher, leadership=self, clock=lambda: self.now)
+        self._publisher = publisher
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets all but what stands in the cluster."""
+        self.cycle = Cycle(
+            self.picture, FakeDoors(self), publisher=self._publisher, leadership=self, clock=lambda: self.now
+        )
 
     async def run(self, cycles: int = 1) -> str:
         """Runs cycles, one a step, each with the history that follows from it; the outcome of the last."""

@@ -8,7 +8,8 @@ from tidecast_contract.services import ServiceId
 from tidecast_operator.api_answers import Outcome, WriteRefused
 from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.errors import PrometheusUnavailable
-from tidecast_operator.resources import Condition, managed_forecast
+from tidecast_operator.published import Condition
+from tidecast_operator.resources import managed_forecast
 
 pytestmark = pytest.mark.real
 

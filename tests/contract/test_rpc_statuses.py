@@ -34,7 +34,7 @@ def test_zero_and_unknown_differ():
 @pytest.mark.parametrize("read", [statuses.from_status, statuses.from_history_status])
 def test_a_status_of_another_contract_version_is_refused(read):
     other = {statuses.from_status: pb.PredictorStatus, statuses.from_history_status: pb.HistoryStatus}[read]
-    with pytest.raises(ContractMismatch, match="speaks contract version 7, this side 1"):
+    with pytest.raises(ContractMismatch, match="speaks contract version 7, this side 2"):
         read(other(contract_version=7))
 
 

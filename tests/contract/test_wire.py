@@ -72,8 +72,8 @@ def test_history_has_no_horizon():
     ],
 )
 def test_another_contract_version_is_refused_before_anything_else(encoded, decode):
-    other = wire.Message({}, {**encoded.parameters, "contract_version": 2, "features": "other"})
-    with pytest.raises(wire.VersionMismatch, match="speaks contract version 2, this side 1"):
+    other = wire.Message({}, {**encoded.parameters, "contract_version": 3, "features": "other"})
+    with pytest.raises(wire.VersionMismatch, match=f"speaks contract version 3, this side {wire.CONTRACT_VERSION}"):
         decode(other)
 
 

@@ -10,7 +10,7 @@ from tidecast_operator.errors import (
     PredictorUnavailable,
     PrometheusUnavailable,
 )
-from tidecast_operator.resources import to_time
+from tidecast_operator.published import to_time
 
 SPF = "ServicePerformanceForecast"
 
@@ -281,13 +281,13 @@ async def test_a_target_that_is_not_there_is_named():
     assert "Deployment/chekout" in shop.cluster.status(SPF, "typo", "shop")["conditions"][0]["message"]
 
 
-async def test_hints_and_trust_are_not_pretended():
+async def test_hints_are_not_pretended_and_trust_has_to_be_earned():
     shop = operator()
     shop.cluster.put(forecast_body(scaling={"mode": "Preview"}))
 
     await shop.run()
 
-    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("Unknown", "NotAssessed")
+    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("False", "TooFewSamples")
     assert "hint" not in shop.cluster.status(SPF, "checkout", "shop")
 
 

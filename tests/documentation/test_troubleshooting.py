@@ -5,6 +5,7 @@ import pytest
 
 from builders.documents import ROOT, rows
 from tidecast_contract.forecast import ModelKind
+from tidecast_operator.published import Published
 from tidecast_operator.publishing.conditions import (
     FORECAST_CONDITIONS,
     ForecasterFacts,
@@ -12,8 +13,8 @@ from tidecast_operator.publishing.conditions import (
     of_forecast,
     of_forecaster,
 )
-from tidecast_operator.resources import Published
 from tidecast_operator.telemetry.prometheus import _REMEDIES
+from tidecast_operator.trust.verdict import Reason
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 PUBLISHING = ROOT / "operator" / "tidecast_operator" / "publishing"
@@ -39,7 +40,9 @@ def said_by(module):
 def test_every_condition_the_operator_can_set_is_explained_and_no_other():
     explained = [tuple(cells[:3]) for cells in rows(PAGE, columns=5)]
 
-    assert set(explained) == set(said_by("conditions.py"))
+    verdicts = {("Trusted", str(reason is Reason.SKILLED), reason.value) for reason in Reason}
+
+    assert set(explained) == {*said_by("conditions.py"), *said_by("trusted.py"), *verdicts}
     assert len(explained) == len(set(explained)) + 1  # both kinds have Ready/InvalidSpec
 
 
@@ -56,7 +59,10 @@ def test_every_event_that_is_no_condition_is_explained():
 
 
 def test_every_reason_in_the_text_is_one_of_the_operators():
-    known = {word for module in ("conditions.py", "events.py") for said in said_by(module) for word in said}
+    known = {
+        word for module in ("conditions.py", "trusted.py", "events.py") for said in said_by(module) for word in said
+    }
+    known |= set(Reason)
     names = set(re.findall(r"(?:[Cc]ondition|reason) `(\w+)`", PAGE))
 
     assert names

@@ -1,11 +1,13 @@
 import pytest
 
 from builders.statuses import status
+from tidecast_contract.features import REQUESTS
 from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import TrainingState, TrainingStatus
 from tidecast_operator.errors import Misconfigured, NotEnoughData, PredictorUnavailable, PrometheusUnavailable
+from tidecast_operator.published import Published
 from tidecast_operator.publishing.conditions import ForecasterFacts, ForecastFacts, of_forecast, of_forecaster
-from tidecast_operator.resources import Published
+from tidecast_operator.trust.skills import Skill
 
 NEW = Published.parse({})
 
@@ -27,6 +29,17 @@ def test_a_fresh_forecast_of_a_trained_model_fulfils_all_but_trust():
 
     assert conditions.pop("Trusted") == ("Unknown", "NotAssessed")
     assert {found[0] for found in conditions.values()} == {"True"}
+
+
+def test_a_service_that_is_not_measured_any_more_is_not_trusted():
+    skill = Skill(REQUESTS, 300, 200.0, error=0.5, naive_error=1.0, bias=0.0, coverage=0.8, drifts=False)
+
+    measured, silent = (
+        forecast_conditions(is_judged=True, skill=skill, is_measured=measured)["Trusted"] for measured in (True, False)
+    )
+
+    assert measured == ("True", "Skilled")
+    assert silent == ("False", "InputStale")
 
 
 @pytest.mark.parametrize(

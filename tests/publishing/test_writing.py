@@ -7,10 +7,11 @@ from builders.snapshots import MIDDAY, forecast, snapshot
 from builders.telemetry import cluster, workload_body
 from tidecast_operator.api_answers import Outcome, WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.published import Condition, settled, to_time
 from tidecast_operator.publishing import preparing
 from tidecast_operator.publishing.preparing import prepare
 from tidecast_operator.publishing.writer import StatusWrite, Writer, needed
-from tidecast_operator.resources import Condition, ForecastResource, settled, to_time
+from tidecast_operator.resources import ForecastResource
 from tidecast_operator.settings import METRICS
 
 WRITES = [StatusWrite(ForecastResource.parse(forecast_body(f"spf-{number}")), {}) for number in range(20)]

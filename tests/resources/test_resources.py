@@ -1,6 +1,7 @@
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
-from tidecast_operator.resources import Condition, ForecastResource, Published, from_time, settled, to_time
+from tidecast_operator.published import Condition, Published, from_time, settled, to_time
+from tidecast_operator.resources import ForecastResource
 
 
 def test_a_resource_is_read_from_its_object():

@@ -60,9 +60,9 @@ async def test_a_request_for_one_output_gets_that_one(inference):
 
 
 async def test_another_contract_version_is_a_failed_precondition(inference):
-    code, text = await refusal(inference.ModelInfer(question(parameters={"contract_version": 2})))
+    code, text = await refusal(inference.ModelInfer(question(parameters={"contract_version": 3})))
     assert code is StatusCode.FAILED_PRECONDITION
-    assert "speaks contract version 2, this side 1" in text
+    assert "speaks contract version 3, this side 2" in text
 
 
 async def test_an_input_that_does_not_fit_is_an_invalid_argument_that_names_it(inference):

@@ -122,11 +122,11 @@ async def test_a_predictor_of_another_contract_version_is_told_apart(client, mon
     monkeypatch.setattr(
         wire,
         "encode_snapshot",
-        lambda *_, **__: wire.Message(request.tensors, {**request.parameters, "contract_version": 2}),
+        lambda *_, **__: wire.Message(request.tensors, {**request.parameters, "contract_version": 3}),
     )
-    with pytest.raises(ContractMismatch, match="speaks contract version 2, this side 1"):
+    with pytest.raises(ContractMismatch, match="speaks contract version 3, this side 2"):
         await client.forecast(snapshot(), 4)
-    with pytest.raises(ContractMismatch, match="speaks contract version 2, this side 1"):
+    with pytest.raises(ContractMismatch, match="speaks contract version 3, this side 2"):
         await client.append_history([snapshot()])
 
 
@@ -138,14 +138,14 @@ async def test_an_answer_in_another_contract_version_is_refused(client, monkeypa
         return wire.Message(message.tensors, {**message.parameters, "contract_version": 3})
 
     monkeypatch.setattr(wire, "encode_forecast", newer)
-    with pytest.raises(ContractMismatch, match="speaks contract version 3, this side 1"):
+    with pytest.raises(ContractMismatch, match="speaks contract version 3, this side 2"):
         await client.forecast(snapshot(), 4)
 
 
 @pytest.mark.parametrize("ask", ["status", "train"])
 async def test_every_other_call_checks_the_version_too(client, monkeypatch, ask):
     monkeypatch.setattr("tidecast_operator.predictor_client.wire", _Newer)
-    with pytest.raises(ContractMismatch, match="speaks contract version 2, this side 1"):
+    with pytest.raises(ContractMismatch, match="speaks contract version 3, this side 2"):
         await (
             client.status()
             if ask == "status"
@@ -154,7 +154,7 @@ async def test_every_other_call_checks_the_version_too(client, monkeypatch, ask)
 
 
 class _Newer:
-    CONTRACT_VERSION = 2
+    CONTRACT_VERSION = 3
 
 
 async def test_an_answer_to_another_question_is_refused(client, fakes, monkeypatch):
@@ -249,7 +249,7 @@ async def test_an_error_is_kept_until_the_caller_has_sent_everything(channel, fa
     await call.write(chunk)
     await asyncio.to_thread(failed.wait, 30)
     for _ in range(5):
-        await training.Status(pb.StatusRequest(contract_version=1))
+        await training.Status(pb.StatusRequest(contract_version=wire.CONTRACT_VERSION))
     assert not call.done()
     await call.write(chunk)
     await call.done_writing()

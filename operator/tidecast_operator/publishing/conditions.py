@@ -10,7 +10,9 @@ from tidecast_contract.errors import ContractMismatch
 from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.errors import Misconfigured, NotEnoughData, PrometheusUnavailable
-from tidecast_operator.resources import Condition, Published, to_time
+from tidecast_operator.published import Condition, Published, to_time
+from tidecast_operator.publishing.trusted import trusted
+from tidecast_operator.trust.skills import Skill
 
 FORECAST_CONDITIONS = ("Ready", "GraphDiscovered", "MetricsAvailable", "HistorySufficient", "ForecastFresh", "Trusted")
 
@@ -33,6 +35,8 @@ class ForecastFacts:
         model_reason: Why not a better one.
         expire_time: Of the forecast that stands in its status, unix seconds; None if none does.
         problem: Why there was no forecast for anybody this time; empty if there was.
+        is_judged: Whether past forecasts were compared with what came true this time.
+        skill: How good those of this service were; None where nothing came true yet.
     """
 
     now: int
@@ -47,6 +51,8 @@ class ForecastFacts:
     model_reason: str = ""
     expire_time: int | None = None
     problem: str = ""
+    is_judged: bool = False
+    skill: Skill | None = None
 
 
 def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, ...]:
@@ -58,8 +64,12 @@ def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, .
         _kept(facts, previous, _metrics_available(facts)),
         _history_sufficient(facts, previous),
         fresh,
-        Condition(
-            "Trusted", "Unknown", "NotAssessed", "Past forecasts are not compared with what came true in this version."
+        trusted(
+            facts.skill,
+            previous.condition("Trusted"),
+            is_judged=facts.is_judged,
+            is_fresh=fresh.status == "True",
+            is_measured=facts.is_measured,
         ),
     )
 

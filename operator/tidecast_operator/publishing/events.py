@@ -5,15 +5,13 @@ Events for changes of state, and for nothing else. Pure: what is posted is for `
 from collections.abc import Sequence
 from typing import Any
 
+from tidecast_operator.published import Condition, Published, to_time
 from tidecast_operator.resources import (
     API_VERSION,
     FORECAST_KIND,
     FORECASTER_KIND,
-    Condition,
     ForecasterResource,
     ForecastResource,
-    Published,
-    to_time,
 )
 
 COMPONENT = "tidecast-operator"

@@ -7,8 +7,8 @@ from typing import Any
 
 from tidecast_contract.forecast import ModelInfo
 from tidecast_contract.status import HistoryStatus, PredictorStatus, TrainingStatus
+from tidecast_operator.published import to_time
 from tidecast_operator.publishing.quantities import quantity
-from tidecast_operator.resources import to_time
 
 _TEXT_LENGTH = 512
 

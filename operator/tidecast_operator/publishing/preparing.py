@@ -16,10 +16,15 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.ownership import speakers
+from tidecast_operator.published import from_time, settled
 from tidecast_operator.publishing import conditions, events
-from tidecast_operator.publishing.status import VALID_STEPS, Statuses
+from tidecast_operator.publishing.status import VALID_STEPS, Statuses, skill_block
 from tidecast_operator.publishing.writer import StatusWrite, needed
-from tidecast_operator.resources import ForecastResource, from_time, settled
+from tidecast_operator.resources import ForecastResource
+from tidecast_operator.trust.skills import Skill, Skills
+
+JUDGED_FEATURE, JUDGED_SECONDS = REQUESTS, 300
+"""The forecasts that `Trusted` speaks of."""
 
 _RECENT_STEPS = 5
 _RENEWAL_STEPS = (2, 6)  # spread, so that not all resources are written in one cycle
@@ -36,6 +41,7 @@ class Outcome:
         metrics: The names of the features to publish.
         window: What was measured; None if nothing was, this time.
         forecast: What was forecast from it; None if nothing was, this time.
+        skills: How good past forecasts were; None if that is not known.
         problem: Why there is no forecast; empty if there is one.
         valid_steps: How long forecasts stand.
     """
@@ -45,6 +51,7 @@ class Outcome:
     metrics: tuple[str, ...]
     window: Snapshot | None = None
     forecast: Forecast | None = None
+    skills: Skills | None = None
     problem: str = ""
     valid_steps: int = VALID_STEPS
 
@@ -120,7 +127,15 @@ class _View:
         if self._speakers[resource.target].key != resource.key or resource.target not in self._workloads.workloads:
             return None
         # A service that was not seen lately keeps its old forecast, which ages.
-        return self._statuses.of(resource.target) if resource.target in self._measured else None
+        if resource.target not in self._measured or (status := self._statuses.of(resource.target)) is None:
+            return None
+        return status | skill_block(self.skill(resource))
+
+    def skill(self, resource: ForecastResource) -> Skill | None:
+        """How good its past forecasts were; None where nothing came true yet."""
+        if self._outcome.skills is None or resource.target is None:
+            return None
+        return self._outcome.skills.of(resource.target, JUDGED_FEATURE, JUDGED_SECONDS)
 
     def facts(self, resource: ForecastResource, status: Mapping[str, Any] | None) -> conditions.ForecastFacts:
         """What there is to say about it."""
@@ -140,6 +155,8 @@ class _View:
             model_reason="" if forecast is None else forecast.model.reason,
             expire_time=resource.published.expire_time if status is None else from_time(status["expireTime"]),
             problem=self._outcome.problem,
+            is_judged=self._outcome.skills is not None,
+            skill=self.skill(resource),
         )
 
     def renew_before(self, resource: ForecastResource) -> int:

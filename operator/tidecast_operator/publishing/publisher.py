@@ -10,17 +10,12 @@ from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.ownership import plan
+from tidecast_operator.published import Condition, settled
 from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
 from tidecast_operator.publishing.round import Round
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.writer import Writer, Written
-from tidecast_operator.resources import (
-    DEFAULT_FORECASTER,
-    Condition,
-    ForecasterResource,
-    ForecastResource,
-    settled,
-)
+from tidecast_operator.resources import DEFAULT_FORECASTER, ForecasterResource, ForecastResource
 
 _log = logging.getLogger(__name__)
 _MAX_EVENTS = 100  # in one cycle; what all resources have in common is an event of the Forecaster
@@ -70,6 +65,7 @@ class Publisher:
             metrics=found.metrics,
             window=None if found.observed is None else found.observed.window,
             forecast=found.forecast,
+            skills=found.skills,
             problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
             valid_steps=2 * self._rounds,
         )

@@ -13,6 +13,7 @@ from tidecast_operator.observing import Observed
 from tidecast_operator.publishing.forecaster_status import HistoryFacts
 from tidecast_operator.settings import METRICS
 from tidecast_operator.settings_keeper import InUse
+from tidecast_operator.trust.skills import Skills
 
 IDLE_STEP_SECONDS = 60
 """Between two cycles while no settings say otherwise."""
@@ -30,6 +31,7 @@ class Round:
         predictor: What the predictor says about itself; None if it did not answer.
         history: How the filling of the history goes; None if the predictor did not answer.
         forecast: What was forecast; None if nothing was.
+        skills: How good past forecasts were; None if that is not known.
         telemetry_problem: Why nothing was measured; None if something was.
         predictor_problem: Why nothing was forecast from it; None if something was.
         stages: Seconds that each stage took so far.
@@ -41,6 +43,7 @@ class Round:
     predictor: PredictorStatus | None = None
     history: HistoryFacts | None = None
     forecast: Forecast | None = None
+    skills: Skills | None = None
     telemetry_problem: Exception | None = None
     predictor_problem: Exception | None = None
     stages: dict[str, float] = field(default_factory=dict)

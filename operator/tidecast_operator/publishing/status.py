@@ -27,8 +27,10 @@ from tidecast_contract.features import (
 from tidecast_contract.forecast import Forecast, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
+from tidecast_operator.published import to_time
 from tidecast_operator.publishing.quantities import binary, milli, quantity
-from tidecast_operator.resources import to_time
+from tidecast_operator.trust.comparing import WINDOW_SECONDS
+from tidecast_operator.trust.skills import Skill
 
 MAX_STEPS = 12
 MAX_NEIGHBOURS = 10
@@ -58,8 +60,9 @@ _NESTED = {
     "outlook": (*(name for name, _, _ in _OUTLOOK), "requestsPerSecond", "latencyP95Seconds", "readyReplicas"),
     "model": ("version", "trainedTime"),
     "peak": ("p90",),
+    "skill": ("skill", "coverage"),
 }
-_FIELDS = ("forecasts", "peak", "callers", "callees")
+_FIELDS = ("forecasts", "peak", "callers", "callees", "skill")
 
 
 class Statuses:
@@ -217,6 +220,25 @@ class _Neighbours:
                 {**place, "name": service.name, "requestsPerSecond": quantity(float(self._window.rates[call]))}
             )
         return named
+
+
+def skill_block(skill: Skill | None) -> dict[str, Any]:
+    """How good past forecasts were, as a part of a status; {} where nothing came true yet."""
+    if skill is None:
+        return {}
+    write = _format(skill.feature)
+    told = {
+        "metric": skill.feature.name,
+        "offsetSeconds": skill.offset_seconds,
+        "error": write(skill.error),
+        "naiveError": write(skill.naive_error),
+        "bias": write(skill.bias),
+        "skill": None if skill.skill is None else quantity(skill.skill),
+        "coverage": None if skill.coverage is None else quantity(skill.coverage),
+        "samples": round(skill.samples),
+        "windowSeconds": WINDOW_SECONDS,
+    }
+    return {"skill": {name: value for name, value in told.items() if value is not None}}
 
 
 def merged(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from tidecast_operator.api_answers import Outcome, WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, TidecastError
+from tidecast_operator.published import Condition, digest
 from tidecast_operator.publishing.status import merged
-from tidecast_operator.resources import Condition, ForecastResource, digest
+from tidecast_operator.resources import ForecastResource
 
 _log = logging.getLogger(__name__)
 _PAUSES_SECONDS = (0.5, 2.0)

@@ -1,0 +1,3 @@
+"""
+Past forecasts against what came true, and whether they are to be trusted.
+"""

@@ -1,0 +1,60 @@
+"""
+Keeps the record of past forecasts from cycle to cycle, and goes on after a restart from what the resources tell.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from tidecast_contract.features import FORECAST_FEATURES, Feature
+from tidecast_contract.forecast import Forecast
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
+from tidecast_operator.resources import ForecastResource
+from tidecast_operator.trust.comparing import advance
+from tidecast_operator.trust.record import Past, Record
+from tidecast_operator.trust.skills import Skills
+
+
+class Keeper:
+    """Not safe to use from several threads at once."""
+
+    def __init__(self) -> None:
+        self._record: Record | None = None
+
+    def after(
+        self, window: Snapshot, forecast: Forecast | None, pasts: Callable[[], Mapping[tuple[ServiceId, Feature], Past]]
+    ) -> Skills | None:
+        """
+        How good forecasts were, once *window* was measured and *forecast* was made from it; None before the first one.
+
+        Args:
+            window: What was measured.
+            forecast: What was forecast from it; None if nothing was.
+            pasts: Says what was told before a restart; asked when nothing else is known.
+        """
+        record = self._record
+        if forecast is not None and (record is None or not _fits(record, forecast)):
+            record = Record.begin(
+                step_seconds=forecast.step_seconds, horizon_steps=forecast.horizon_steps, time=window.end_time
+            ).with_past(pasts())
+        if record is None or record.step_seconds != window.step_seconds:
+            return None
+        self._record = advance(record, window, forecast)
+        return Skills(self._record)
+
+
+def pasts_of(resources: Iterable[ForecastResource]) -> dict[tuple[ServiceId, Feature], Past]:
+    """What the statuses of *resources* tell of past forecasts."""
+    features = {feature.name: feature for feature in FORECAST_FEATURES}
+    pasts = {}
+    for resource in resources:
+        told = resource.published.skill
+        if told is not None and resource.target is not None and told.metric in features:
+            pasts[resource.target, features[told.metric]] = Past(
+                told.offset_seconds, told.samples, told.error, told.naive_error, told.bias, told.coverage
+            )
+    return pasts
+
+
+def _fits(record: Record, forecast: Forecast) -> bool:
+    asked = Record.begin(step_seconds=forecast.step_seconds, horizon_steps=forecast.horizon_steps, time=0)
+    return (record.step_seconds, record.offsets) == (asked.step_seconds, asked.offsets)

@@ -1,0 +1,143 @@
+"""
+What is remembered of past forecasts: those that wait for their moments, and sums over the moments that came.
+
+Shapes: `N` services, `F` forecast features, `K` offsets, `Q` quantiles.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_contract.features import FORECAST_FEATURES, Feature
+from tidecast_contract.services import ServiceId
+from tidecast_operator.trust.sums import Sums
+
+OFFSETS_SECONDS = (60, 300, 900, 1800)
+"""How far ahead forecasts are judged, rounded to steps, as far as the horizon has it; one step always."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Issued:
+    """
+    A forecast that waits for its moments.
+
+    Attributes:
+        time: When it was made, unix seconds.
+        values: The quantiles at the offsets, float32 of shape (N, F, K, Q).
+        last: What had been measured then, (N, F).
+        seasonal: What had been measured a day before each moment, (N, F, K).
+    """
+
+    time: int
+    values: NDArray[np.float32]
+    last: NDArray[np.float32]
+    seasonal: NDArray[np.float32]
+
+    def of(self, rows: NDArray[np.int64]) -> "Issued":
+        """For the services at *rows*; -1 is one it did not speak of."""
+        return Issued(self.time, *(_taken(part, rows, np.nan) for part in (self.values, self.last, self.seasonal)))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """
+    What was told of a series before a restart: means over *samples* moments, as of `skills.Skill`.
+    """
+
+    offset_seconds: int
+    samples: float
+    error: float
+    naive_error: float
+    bias: float
+    coverage: float | None
+
+    def sums(self) -> Mapping[str, float]:
+        """As what they are the means of; which of the naive methods was the better one is not known any more."""
+        banded = 0.0 if self.coverage is None else self.samples
+        return {
+            "moments": self.samples,
+            "own": self.error * self.samples,
+            "signed": self.bias * self.samples,
+            "last": self.naive_error * self.samples,
+            "inside": banded * (self.coverage or 0.0),
+            "banded": banded,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """
+    What came of past forecasts.
+
+    Attributes:
+        step_seconds: Between two steps.
+        offsets: How many steps ahead each of the K offsets is, rising.
+        services: N of them; rows of everything else.
+        time: Moments up to this one were compared, unix seconds.
+        long: Over about a day; without the moments at which a series drifted.
+        short: Over the last steps.
+        drifts: Where forecasts have gone wrong lately, bool of shape (N, F, K).
+        issued: Forecasts that wait, the oldest first.
+    """
+
+    step_seconds: int
+    offsets: tuple[int, ...]
+    services: tuple[ServiceId, ...]
+    time: int
+    long: Sums
+    short: Sums
+    drifts: NDArray[np.bool_]
+    issued: tuple[Issued, ...] = ()
+
+    @classmethod
+    def begin(cls, *, step_seconds: int, horizon_steps: int, time: int) -> "Record":
+        """Without any past."""
+        steps = {1, *(max(1, round(seconds / step_seconds)) for seconds in OFFSETS_SECONDS)}
+        offsets = tuple(sorted(step for step in steps if step <= horizon_steps))
+        shape = (0, len(FORECAST_FEATURES), len(offsets))
+        return cls(step_seconds, offsets, (), time, Sums.none(shape), Sums.none(shape), np.zeros(shape, np.bool_))
+
+    def of(self, services: tuple[ServiceId, ...]) -> "Record":
+        """That of *services*, in this order; of those not known yet nothing."""
+        if services == self.services:
+            return self
+        place = {service: row for row, service in enumerate(self.services)}
+        rows = np.array([place.get(service, -1) for service in services], dtype=np.int64)
+        return replace(
+            self,
+            services=services,
+            long=self.long.of(rows),
+            short=self.short.of(rows),
+            drifts=_taken(self.drifts.astype(np.float32), rows, 0).astype(np.bool_),
+            issued=tuple(one.of(rows) for one in self.issued),
+        )
+
+    def with_past(self, pasts: Mapping[tuple[ServiceId, Feature], Past]) -> "Record":
+        """With what was known of single series at one offset before; that of offsets it has not is left out."""
+        record = self.of(tuple(dict.fromkeys((*self.services, *(service for service, _ in pasts)))))
+        rows = {service: row for row, service in enumerate(record.services)}
+        sums = {name: values.copy() for name, values in record.long.items()}
+        for (service, feature), past in pasts.items():
+            if past.offset_seconds % self.step_seconds or past.offset_seconds // self.step_seconds not in self.offsets:
+                continue
+            place = self.offsets.index(past.offset_seconds // self.step_seconds)
+            at = (rows[service], FORECAST_FEATURES.index(feature), place)
+            for name, value in past.sums().items():
+                sums[name][at] = value
+        return replace(record, long=Sums(**sums))
+
+    def offset_of(self, seconds: float) -> int:
+        """Which of the offsets reaches *seconds* ahead, or else the farthest."""
+        reaching = [place for place, steps in enumerate(self.offsets) if steps * self.step_seconds >= seconds]
+        return reaching[0] if reaching else len(self.offsets) - 1
+
+
+def _taken(values: NDArray[np.float32], rows: NDArray[np.int64], missing: float) -> NDArray[np.float32]:
+    """Those of *values* at *rows*, *missing* where that is -1."""
+    if not len(values):
+        return np.full((len(rows), *values.shape[1:]), missing, np.float32)
+    taken = values[rows]
+    taken[rows < 0] = missing
+    return taken
