@@ -73,11 +73,15 @@ class Experiment:
         """The same with other methods."""
         return replace(self, methods=methods)
 
+    def among(self, first: int) -> "Experiment":
+        """The same on the *first* recordings of each point."""
+        points = tuple(replace(point, recordings=point.recordings[:first]) for point in self.evaluations)
+        return replace(self, evaluations=points)
+
     def quick(self) -> "Experiment":
         """The same with few methods and one recording a point (two where others are learnt from)."""
         count = 2 if any(point.elsewhere for point in self.evaluations) else 1
-        points = tuple(replace(point, recordings=point.recordings[:count]) for point in self.evaluations)
-        return replace(self, evaluations=points, methods=("gru", OURS))
+        return replace(self.among(count), methods=("gru", OURS))
 
 
 def _all() -> Iterator[Experiment]:

@@ -69,6 +69,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the experiments, run none")
     parser.add_argument("--quick", action="store_true", help="few methods, short trainings, results under build/")
     parser.add_argument("--methods", help="a,b: instead of the experiment's own")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N recordings of each point")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--updates", type=int, help="optimiser steps of every network")
     parser.add_argument("--seconds", type=float, help="wall time of one training at most")
@@ -83,6 +84,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     experiment, usual = EXPERIMENTS[arguments.experiment], _QUICK if arguments.quick else Spending()
     experiment = experiment.quick() if arguments.quick else experiment
+    if arguments.first:
+        experiment = experiment.among(arguments.first)
     if arguments.methods:
         experiment = experiment.by(tuple(arguments.methods.split(",")))
     effort = Effort(arguments.updates or usual.effort.updates, arguments.seconds or usual.effort.seconds)

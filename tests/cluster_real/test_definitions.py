@@ -33,7 +33,7 @@ async def test_the_columns_are_those_of_the_design(shop, definitions):
 
     assert header.split() == COLUMNS.split()
     assert row.split()[:3] == ["checkout", "Deployment/checkout", "2"]
-    assert row.split()[-3:-1] == ["Unknown", "True"]
+    assert row.split()[-3:-1] == ["False", "True"]  # not trusted yet, and ready
 
 
 async def test_the_forecasters_columns_say_what_it_sees(shop, definitions):
