@@ -126,6 +126,7 @@ def model(case: Case) -> Contender:
         courses_NBPFHW=torch.randn(services, 1, 1, 1, HORIZON, len(COURSES)),
         courses_known_NBPFW=torch.ones(services, 1, 1, 1, len(COURSES)),
         returns_NBPFV=torch.randn(services, 1, 1, 1, len(RETURNS)),
+        skew_NF=torch.zeros(services, 1),
         ahead_BPK=torch.randn(1, 1, 2 * clock),
         calls_2E=case.calls_2E,
         rates_E=case.weights_E,

@@ -171,12 +171,14 @@ def encode_forecast(forecast: Forecast) -> Message:
     for name, error in (("model_error", model.error), ("model_naive_error", model.naive_error)):
         if error is not None:
             parameters[name] = float(error)
-    unknown = np.full(forecast.values.shape[:3], np.nan, np.float32)
+    seasonal = forecast.seasonal
+    if seasonal is None:
+        seasonal = np.full(forecast.values.shape[:3], np.nan, np.float32)
     tensors = {
         "services": _texts(forecast.services),
         "values": forecast.values,
         "kinds": _texts(forecast.kinds),
-        "seasonal": unknown if forecast.seasonal is None else forecast.seasonal,
+        "seasonal": seasonal,
     }
     return Message(tensors, parameters)
 

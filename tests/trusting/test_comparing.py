@@ -5,8 +5,8 @@ What comes of past forecasts: compared at exactly their moments, beside what is 
 import numpy as np
 import pytest
 
-from builders.forecasts_past import BEGIN, HORIZON, NOISE, SERVICES, STEP, Past, knows, load
-from tidecast_operator.trust.comparing import WINDOW_SECONDS
+from builders.forecasts_past import BEGIN, HORIZON, NOISE, SERVICES, STEP, Past, forecast, knows, load
+from tidecast_operator.trust.comparing import WINDOW_SECONDS, advance
 
 
 def test_a_good_forecast_errs_by_the_noise_and_leaves_last_value_behind():
@@ -93,6 +93,12 @@ def test_moments_that_no_window_held_are_left_out():
     past.go(1)
     assert past.record.time == BEGIN + (missed + 91) * STEP
     assert past.skill(seconds=1800).samples < 100
+
+
+def test_of_two_forecasts_made_at_the_same_step_one_waits():
+    past = Past().go(10)
+    again = advance(past.record, past.window(), forecast(past.window(), knows(past.step)))
+    assert [one.time for one in again.issued] == [one.time for one in past.record.issued]
 
 
 def test_nothing_is_known_before_the_first_moment_has_come():

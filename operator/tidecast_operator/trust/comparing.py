@@ -16,7 +16,7 @@ from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
-from tidecast_operator.trust.record import Issued, Record
+from tidecast_operator.trust.record import Issued, Record, rows_of
 from tidecast_operator.trust.sums import Sums
 
 WINDOW_SECONDS = 86_400
@@ -46,6 +46,8 @@ def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Reco
     farthest = record.offsets[-1] * record.step_seconds
     waiting = [one for one in record.issued if one.time + farthest > window.end_time]
     if forecast is not None:
+        # A cycle that was woken comes twice in a step.
+        waiting = [one for one in waiting if one.time != forecast.issued_time]
         waiting.append(_waiting(record, window, forecast))
     return replace(record, time=max(record.time, window.end_time), issued=tuple(waiting))
 
@@ -58,8 +60,7 @@ def _lasting(record: Record) -> Iterator[ServiceId]:
 
 def _waiting(record: Record, window: Snapshot, forecast: Forecast) -> Issued:
     at = np.array(record.offsets) - 1
-    place = {service: row for row, service in enumerate(forecast.services)}
-    rows = np.array([place.get(service, -1) for service in record.services], dtype=np.int64)
+    rows = rows_of(record.services, forecast.services)
     seasonal = forecast.seasonal
     if seasonal is None:
         seasonal = np.full(forecast.values.shape[:3], np.nan, np.float32)

@@ -8,9 +8,10 @@ from tidecast_contract.features import FORECAST_FEATURES, Feature
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
+from tidecast_operator.published import PublishedSkill
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.trust.comparing import advance
-from tidecast_operator.trust.record import Past, Record
+from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
 
 
@@ -21,7 +22,10 @@ class Keeper:
         self._record: Record | None = None
 
     def after(
-        self, window: Snapshot, forecast: Forecast | None, pasts: Callable[[], Mapping[tuple[ServiceId, Feature], Past]]
+        self,
+        window: Snapshot,
+        forecast: Forecast | None,
+        pasts: Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]],
     ) -> Skills | None:
         """
         How good forecasts were, once *window* was measured and *forecast* was made from it; None before the first one.
@@ -42,16 +46,14 @@ class Keeper:
         return Skills(self._record)
 
 
-def pasts_of(resources: Iterable[ForecastResource]) -> dict[tuple[ServiceId, Feature], Past]:
+def pasts_of(resources: Iterable[ForecastResource]) -> dict[tuple[ServiceId, Feature], PublishedSkill]:
     """What the statuses of *resources* tell of past forecasts."""
     features = {feature.name: feature for feature in FORECAST_FEATURES}
     pasts = {}
     for resource in resources:
         told = resource.published.skill
         if told is not None and resource.target is not None and told.metric in features:
-            pasts[resource.target, features[told.metric]] = Past(
-                told.offset_seconds, told.samples, told.error, told.naive_error, told.bias, told.coverage
-            )
+            pasts[resource.target, features[told.metric]] = told
     return pasts
 
 

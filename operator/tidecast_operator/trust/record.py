@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES, Feature
 from tidecast_contract.services import ServiceId
-from tidecast_operator.trust.sums import Sums
+from tidecast_operator.published import PublishedSkill
+from tidecast_operator.trust.sums import Sums, taken
 
 OFFSETS_SECONDS = (60, 300, 900, 1800)
 """How far ahead forecasts are judged, rounded to steps, as far as the horizon has it; one step always."""
@@ -37,33 +38,7 @@ class Issued:
 
     def of(self, rows: NDArray[np.int64]) -> "Issued":
         """For the services at *rows*; -1 is one it did not speak of."""
-        return Issued(self.time, *(_taken(part, rows, np.nan) for part in (self.values, self.last, self.seasonal)))
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """
-    What was told of a series before a restart: means over *samples* moments, as of `skills.Skill`.
-    """
-
-    offset_seconds: int
-    samples: float
-    error: float
-    naive_error: float
-    bias: float
-    coverage: float | None
-
-    def sums(self) -> Mapping[str, float]:
-        """As what they are the means of; which of the naive methods was the better one is not known any more."""
-        banded = 0.0 if self.coverage is None else self.samples
-        return {
-            "moments": self.samples,
-            "own": self.error * self.samples,
-            "signed": self.bias * self.samples,
-            "last": self.naive_error * self.samples,
-            "inside": banded * (self.coverage or 0.0),
-            "banded": banded,
-        }
+        return Issued(self.time, *(taken(part, rows, np.nan) for part in (self.values, self.last, self.seasonal)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,18 +78,17 @@ class Record:
         """That of *services*, in this order; of those not known yet nothing."""
         if services == self.services:
             return self
-        place = {service: row for row, service in enumerate(self.services)}
-        rows = np.array([place.get(service, -1) for service in services], dtype=np.int64)
+        rows = rows_of(services, self.services)
         return replace(
             self,
             services=services,
             long=self.long.of(rows),
             short=self.short.of(rows),
-            drifts=_taken(self.drifts.astype(np.float32), rows, 0).astype(np.bool_),
+            drifts=taken(self.drifts.astype(np.float32), rows, 0).astype(np.bool_),
             issued=tuple(one.of(rows) for one in self.issued),
         )
 
-    def with_past(self, pasts: Mapping[tuple[ServiceId, Feature], Past]) -> "Record":
+    def with_past(self, pasts: Mapping[tuple[ServiceId, Feature], PublishedSkill]) -> "Record":
         """With what was known of single series at one offset before; that of offsets it has not is left out."""
         record = self.of(tuple(dict.fromkeys((*self.services, *(service for service, _ in pasts)))))
         rows = {service: row for row, service in enumerate(record.services)}
@@ -124,7 +98,7 @@ class Record:
                 continue
             place = self.offsets.index(past.offset_seconds // self.step_seconds)
             at = (rows[service], FORECAST_FEATURES.index(feature), place)
-            for name, value in past.sums().items():
+            for name, value in _sums_of(past).items():
                 sums[name][at] = value
         return replace(record, long=Sums(**sums))
 
@@ -134,10 +108,20 @@ class Record:
         return reaching[0] if reaching else len(self.offsets) - 1
 
 
-def _taken(values: NDArray[np.float32], rows: NDArray[np.int64], missing: float) -> NDArray[np.float32]:
-    """Those of *values* at *rows*, *missing* where that is -1."""
-    if not len(values):
-        return np.full((len(rows), *values.shape[1:]), missing, np.float32)
-    taken = values[rows]
-    taken[rows < 0] = missing
-    return taken
+def rows_of(wanted: tuple[ServiceId, ...], known: tuple[ServiceId, ...]) -> NDArray[np.int64]:
+    """Where each of the *wanted* stands among the *known*, int64 of shape (N,); -1 for one that does not."""
+    place = {service: row for row, service in enumerate(known)}
+    return np.array([place.get(service, -1) for service in wanted], dtype=np.int64)
+
+
+def _sums_of(past: PublishedSkill) -> Mapping[str, float]:
+    """The sums of which it tells the means; which of the naive methods was the better one is not known any more."""
+    banded = 0.0 if past.coverage is None else past.samples
+    return {
+        "moments": past.samples,
+        "own": past.error * past.samples,
+        "signed": past.bias * past.samples,
+        "last": past.naive_error * past.samples,
+        "inside": banded * (past.coverage or 0.0),
+        "banded": banded,
+    }

@@ -54,16 +54,7 @@ class Sums:
 
     def of(self, rows: NDArray[np.int64]) -> Self:
         """Those of the services at *rows*; -1 begins one."""
-        is_new = rows < 0
-
-        def chosen(sums: _Array) -> _Array:
-            if not len(sums):
-                return np.zeros((len(rows), *sums.shape[1:]), np.float32)
-            taken = sums[rows]
-            taken[is_new] = 0
-            return taken
-
-        return self._each(chosen)
+        return self._each(lambda sums: taken(sums, rows, 0))
 
     def plus(self, other: Self) -> Self:
         """Both together."""
@@ -95,3 +86,12 @@ class Sums:
 
     def _each(self, change: Callable[[_Array], _Array]) -> Self:
         return type(self)(**{name: change(sums) for name, sums in self.items()})
+
+
+def taken(values: _Array, rows: NDArray[np.int64], missing: float) -> _Array:
+    """Those of *values* at *rows* of the first axis, *missing* where that is -1."""
+    if not len(values):
+        return np.full((len(rows), *values.shape[1:]), missing, np.float32)
+    chosen = values[rows]
+    chosen[rows < 0] = missing
+    return chosen
