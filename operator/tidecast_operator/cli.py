@@ -23,6 +23,7 @@ from tidecast_operator.doors import Doors
 from tidecast_operator.errors import Misconfigured, TidecastError
 from tidecast_operator.handlers import Watches
 from tidecast_operator.health import Health, HealthServer
+from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.leadership import Candidate, Leadership
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
@@ -67,7 +68,7 @@ async def _run(options: argparse.Namespace) -> None:
     server = HealthServer(_address(options.http_address), health, metrics=metrics.exposition)
     picture, doors = Picture(), Doors(cluster)
     writer = Writer(cluster, may_write=lambda: leadership.is_leader, threads=_THREADS)
-    publisher = Publisher(writer, metrics, clock=time.time)
+    publisher = Publisher(writer, metrics, Noticeboard(), clock=time.time)
     watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
     resync = Resync(cluster, picture, on_deaf=watches.restart)
     cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)

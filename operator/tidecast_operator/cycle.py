@@ -17,12 +17,15 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.doors import Collects, Predicts
 from tidecast_operator.errors import PredictorUnavailable, TidecastError
+from tidecast_operator.hints.keeper import HintKeeper, Seen
 from tidecast_operator.history_filling import HistoryFiller, Wanted
 from tidecast_operator.observing import Observer
+from tidecast_operator.ownership import asking
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.forecaster_status import HistoryFacts
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
+from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
 from tidecast_operator.trust.keeper import Keeper, pasts_of
@@ -90,6 +93,7 @@ class Cycle:
         self._observer = Observer()
         self._filler = HistoryFiller()
         self._trust = Keeper()
+        self._hints = HintKeeper(valid_steps=VALID_STEPS)
         self._history_collector: Collects | None = None
         self._owes_training = False
         self._trained_for: tuple[int, int] | None = None
@@ -123,6 +127,7 @@ class Cycle:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)
             await self._judge(found)
+            await self._hint(found)
         with found.stage("publish"):
             return await asyncio.to_thread(
                 self._publisher.publish, found, self._picture.forecasts(), self._picture.workloads()
@@ -193,6 +198,16 @@ class Cycle:
             found.skills = await asyncio.to_thread(
                 self._trust.after, found.observed.window, found.forecast, lambda: pasts_of(resources)
             )
+
+    async def _hint(self, found: Round) -> None:
+        """How many replicas are needed, also from an older forecast that has not expired."""
+        with found.stage("hint"):
+            seen = Seen(
+                now=int(self._clock()),
+                window=None if found.observed is None else found.observed.window,
+                forecast=found.forecast,
+            )
+            found.hints = await asyncio.to_thread(self._hints.after, seen, asking(self._picture.forecasts()))
 
     async def _keep_history(
         self, window: Snapshot, status: PredictorStatus, doors: tuple[Collects, Predicts], settings: Settings

@@ -40,6 +40,18 @@ def speakers(resources: Iterable[ForecastResource]) -> Mapping[ServiceId, Foreca
     return by_target
 
 
+def asking(resources: Sequence[ForecastResource]) -> tuple[ForecastResource, ...]:
+    """Those that ask for a hint and speak for their workload."""
+    speaking = speakers(resources)
+    return tuple(
+        resource
+        for resource in resources
+        if resource.scaling is not None
+        and resource.target is not None
+        and speaking[resource.target].key == resource.key
+    )
+
+
 def plan(
     resources: Sequence[ForecastResource],
     receivers: Iterable[ServiceId],

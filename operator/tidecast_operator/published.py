@@ -142,9 +142,11 @@ def settled(
 def digest(status: Mapping[str, Any]) -> bytes:
     """
     Of what in a status is worth a write: not of the times of a forecast that says the same at every step, nor of
-    the words of a condition, nor of the figures behind `Trusted`, which move a little at every step.
+    the words of a condition, nor of the figures behind `Trusted` and behind a hint, which move a little at every step.
     """
     worth = {name: value for name, value in status.items() if name not in ("issuedTime", "expireTime", "skill")}
+    if "hint" in worth:
+        worth["hint"] = {name: worth["hint"].get(name) for name in ("replicas", "limitedBy")}
     if "peak" in worth:
         worth["peak"] = {name: value for name, value in worth["peak"].items() if name != "time"}
     worth["forecasts"] = [_without_start_if_constant(row) for row in status.get("forecasts") or []]

@@ -37,6 +37,7 @@ class ForecastResource:
         target: The workload it is for; None when the spec names none.
         suspend: Whether forecasts for it are to stop.
         is_managed: Whether the operator made it; it deletes no other.
+        scaling: `spec.scaling` as it is written, not checked; None if there is none.
         published: What its status says.
     """
 
@@ -49,6 +50,7 @@ class ForecastResource:
     suspend: bool
     is_managed: bool
     published: Published
+    scaling: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,6 +74,7 @@ class ForecastResource:
             suspend=bool(spec.get("suspend", False)),
             is_managed=(metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER,
             published=Published.parse(body.get("status") or {}),
+            scaling=spec.get("scaling"),
         )
 
 

@@ -18,6 +18,7 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus, TrainingState, TrainingStatus
 from tidecast_operator.api_answers import Outcome
 from tidecast_operator.cycle import Cycle
+from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
@@ -301,8 +302,8 @@ class Operator:
         self.picture = Picture()
         self.cluster = FakeCluster(self.picture)
         writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
-        self.metrics = SelfMetrics()
-        publisher = Publisher(writer, self.metrics, clock=lambda: self.now)
+        self.metrics, self.noticeboard = SelfMetrics(), Noticeboard()
+        publisher = Publisher(writer, self.metrics, self.noticeboard, clock=lambda: self.now)
         self._publisher = publisher
         self.restart()
 

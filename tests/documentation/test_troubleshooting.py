@@ -5,6 +5,7 @@ import pytest
 
 from builders.documents import ROOT, rows
 from tidecast_contract.forecast import ModelKind
+from tidecast_operator.hints.keeper import WITHOUT_HINT, Hinted
 from tidecast_operator.published import Published
 from tidecast_operator.publishing.conditions import (
     FORECAST_CONDITIONS,
@@ -13,6 +14,8 @@ from tidecast_operator.publishing.conditions import (
     of_forecast,
     of_forecaster,
 )
+from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED
+from tidecast_operator.scaling import Mode, Scaling
 from tidecast_operator.telemetry.prometheus import _REMEDIES
 from tidecast_operator.trust.verdict import Reason
 
@@ -33,7 +36,8 @@ def said_by(module):
             words = [f"{naive.value}{reason.values[-1].value}" for naive in NAIVE]
         else:
             words = [reason.value] if isinstance(reason, ast.Constant) else []
-        kinds = [kind.value] if isinstance(kind, ast.Constant) else KEPT
+        named = {"OFFERED": (OFFERED,), "FOLLOWED": (FOLLOWED,)}.get(getattr(kind, "id", ""), KEPT)
+        kinds = [kind.value] if isinstance(kind, ast.Constant) else named
         yield from ((each, status.value, word) for each in kinds for word in words)
 
 
@@ -42,12 +46,15 @@ def test_every_condition_the_operator_can_set_is_explained_and_no_other():
 
     verdicts = {("Trusted", str(reason is Reason.SKILLED), reason.value) for reason in Reason}
 
-    assert set(explained) == {*said_by("conditions.py"), *said_by("trusted.py"), *verdicts}
+    hints = {*said_by("hinted.py"), *(("HintOffered", "False", reason) for reason in WITHOUT_HINT)}
+
+    assert set(explained) == {*said_by("conditions.py"), *said_by("trusted.py"), *verdicts, *hints}
     assert len(explained) == len(set(explained)) + 1  # both kinds have Ready/InvalidSpec
 
 
 def test_every_type_of_condition_is_explained():
-    facts = ForecastFacts(now=0, target="")
+    hinted = Hinted(Scaling(mode=Mode.ACTIVE, autoscaler="checkout"))
+    facts = ForecastFacts(now=0, target="", hinted=hinted)
     types = {one.type for one in of_forecast(facts, Published.parse({}))} | set(FORECAST_CONDITIONS)
     types |= {one.type for one in of_forecaster(ForecasterFacts())}
 
@@ -62,7 +69,7 @@ def test_every_reason_in_the_text_is_one_of_the_operators():
     known = {
         word for module in ("conditions.py", "trusted.py", "events.py") for said in said_by(module) for word in said
     }
-    known |= set(Reason)
+    known |= {*Reason, *WITHOUT_HINT, OFFERED, FOLLOWED}
     names = set(re.findall(r"(?:[Cc]ondition|reason) `(\w+)`", PAGE))
 
     assert names

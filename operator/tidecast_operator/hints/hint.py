@@ -179,9 +179,13 @@ def _reason(facts: Facts, scaling: Scaling) -> str:
     unit, capacity = unit_of(scaling.signal), facts.capacity
     learned = "" if not capacity.is_learned else " (learned)"
     return (
-        f"p{100 * scaling.quantile:.3g} of {facts.demand.load:.3g} {unit} by {to_time(facts.demand.time)[11:16]} "
-        f"at {capacity.per_replica:.3g} a replica{learned}"
+        f"p{100 * scaling.quantile:.3g} of {_plain(facts.demand.load)} {unit} by {to_time(facts.demand.time)[11:16]} UTC "
+        f"at {_plain(capacity.per_replica)} a replica{learned}"
     )
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def unit_of(signal: Feature) -> str:

@@ -10,11 +10,22 @@ from tidecast_contract.errors import ContractMismatch
 from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.errors import Misconfigured, NotEnoughData, PrometheusUnavailable
+from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.published import Condition, Published, to_time
+from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED, FloorProblem, of_hint
 from tidecast_operator.publishing.trusted import trusted
 from tidecast_operator.trust.skills import Skill
 
-FORECAST_CONDITIONS = ("Ready", "GraphDiscovered", "MetricsAvailable", "HistorySufficient", "ForecastFresh", "Trusted")
+FORECAST_CONDITIONS = (
+    "Ready",
+    "GraphDiscovered",
+    "MetricsAvailable",
+    "HistorySufficient",
+    "ForecastFresh",
+    "Trusted",
+    OFFERED,
+    FOLLOWED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class ForecastFacts:
         problem: Why there was no forecast for anybody this time; empty if there was.
         is_judged: Whether past forecasts were compared with what came true this time.
         skill: How good those of this service were; None where nothing came true yet.
+        hinted: What came out as its hint; None if it asks for none, or speaks for no workload.
+        floor_problem: Why a floor did not follow its hint the last time; None if nothing kept it.
     """
 
     now: int
@@ -53,24 +66,28 @@ class ForecastFacts:
     problem: str = ""
     is_judged: bool = False
     skill: Skill | None = None
+    hinted: Hinted | None = None
+    floor_problem: FloorProblem | None = None
 
 
 def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, ...]:
     """The conditions of one ServicePerformanceForecast; their times and generations are not settled yet."""
     fresh = _forecast_fresh(facts)
+    trust = trusted(
+        facts.skill,
+        previous.condition("Trusted"),
+        is_judged=facts.is_judged,
+        is_fresh=fresh.status == "True",
+        is_measured=facts.is_measured,
+    )
     return (
         _forecast_ready(facts, fresh),
         _kept(facts, previous, _graph_discovered(facts)),
         _kept(facts, previous, _metrics_available(facts)),
         _history_sufficient(facts, previous),
         fresh,
-        trusted(
-            facts.skill,
-            previous.condition("Trusted"),
-            is_judged=facts.is_judged,
-            is_fresh=fresh.status == "True",
-            is_measured=facts.is_measured,
-        ),
+        trust,
+        *(() if facts.hinted is None else of_hint(facts.hinted, trust, facts.floor_problem)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidecast_operator.published import Condition, Published, to_time
+from tidecast_operator.publishing.hinted import OFFERED
 from tidecast_operator.resources import (
     API_VERSION,
     FORECAST_KIND,
@@ -22,7 +23,8 @@ def of_forecast(
     resource: ForecastResource, conditions: Sequence[Condition], *, model_kind: str, now: int
 ) -> list[dict[str, Any]]:
     """
-    The events of one ServicePerformanceForecast: that it is ready or is so no more, and that another method speaks.
+    The events of one ServicePerformanceForecast: that it is ready or is so no more, that another method speaks, and, where
+    somebody wants hints, that its forecasts are trusted and its hint offered, or are so no more.
 
     Args:
         resource: As it was before.
@@ -37,8 +39,9 @@ def of_forecast(
         "name": resource.name,
         "uid": resource.uid,
     }
-    ready = [condition for condition in conditions if condition.type == "Ready"]
-    events = [_event(subject, condition, now=now) for condition in _changed(ready, resource.published)]
+    told = ("Ready",) if resource.scaling is None else ("Ready", "Trusted", OFFERED)
+    chosen = [condition for condition in conditions if condition.type in told]
+    events = [_event(subject, condition, now=now) for condition in _changed(chosen, resource.published)]
     old = resource.published.model_kind
     if old and model_kind and old != model_kind:
         change = Condition("Model", "True", "ModelChanged", f"{model_kind} speaks instead of {old}.")

@@ -5,7 +5,7 @@ in a thread.
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,22 @@ from tidecast_contract.forecast import Forecast, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.discovery.workloads import WorkloadIndex
+from tidecast_operator.hints.board import Board, Entry
+from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.ownership import speakers
 from tidecast_operator.published import from_time, settled
 from tidecast_operator.publishing import conditions, events
+from tidecast_operator.publishing.hinted import OFFERED, FloorProblem, entry, hint_block
 from tidecast_operator.publishing.status import VALID_STEPS, Statuses, skill_block
 from tidecast_operator.publishing.writer import StatusWrite, needed
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.trust.skills import Skill, Skills
 
 JUDGED_FEATURE, JUDGED_SECONDS = REQUESTS, 300
-"""The forecasts that `Trusted` speaks of."""
+"""The forecasts that `Trusted` speaks of, where no `spec.scaling` says which ones matter."""
 
 _RECENT_STEPS = 5
+_HINT_BYTES = 1400  # a hint with the longest words, and its two conditions
 _RENEWAL_STEPS = (2, 6)  # spread, so that not all resources are written in one cycle
 
 
@@ -44,6 +48,8 @@ class Outcome:
         skills: How good past forecasts were; None if that is not known.
         problem: Why there is no forecast; empty if there is one.
         valid_steps: How long forecasts stand.
+        hints: What came out for the resources that ask for a hint, by namespace and name.
+        floor_problems: Why floors did not follow hints the last time, by namespace and name.
     """
 
     now: int
@@ -54,6 +60,8 @@ class Outcome:
     skills: Skills | None = None
     problem: str = ""
     valid_steps: int = VALID_STEPS
+    hints: Mapping[tuple[str, str], Hinted] = field(default_factory=dict)
+    floor_problems: Mapping[tuple[str, str], FloorProblem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +72,22 @@ class Prepared:
     Attributes:
         writes: One for each resource that needs it: changes of state first, then the oldest forecasts.
         fresh: How many resources have a forecast that has not expired.
+        board: What autoscalers may be told from now on.
+        trusted: Whether forecasts are trusted, by namespace and name; without those of which it is not known.
     """
 
     writes: tuple[StatusWrite, ...]
     fresh: int
+    board: Board
+    trusted: Mapping[tuple[str, str], bool]
 
 
 def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> Prepared:
     """What has to be written so that *resources* say what *outcome* has found out."""
     view = _View(outcome, resources, workloads)
     writes, fresh = [], 0
+    entries: dict[tuple[str, str], Entry] = {}
+    trusted: dict[tuple[str, str], bool] = {}
     for resource in resources:
         status = view.status(resource)
         facts = view.facts(resource, status)
@@ -84,12 +98,18 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
             now=outcome.now,
         )
         fresh += facts.expire_time is not None and facts.expire_time > outcome.now
+        by_type = {condition.type: condition for condition in found}
+        if by_type["Trusted"].status != "Unknown":
+            trusted[resource.key] = by_type["Trusted"].status == "True"
+        if facts.hinted is not None and resource.target is not None:
+            entries[resource.key] = entry(resource, resource.target, facts.hinted, by_type[OFFERED])
         patch = needed(resource, status, found, renew_before=view.renew_before(resource))
         if patch is not None:
             kind = "" if status is None else status["model"]["kind"]
             news = events.of_forecast(resource, found, model_kind=kind, now=outcome.now)
             writes.append(StatusWrite(resource, patch, tuple(news)))
-    return Prepared(tuple(sorted(writes, key=_urgency)), fresh)
+    board = Board(outcome.now, entries, is_known=True)
+    return Prepared(tuple(sorted(writes, key=_urgency)), fresh, board, trusted)
 
 
 def _urgency(write: StatusWrite) -> tuple[bool, int]:
@@ -127,15 +147,30 @@ class _View:
         if self._speakers[resource.target].key != resource.key or resource.target not in self._workloads.workloads:
             return None
         # A service that was not seen lately keeps its old forecast, which ages.
-        if resource.target not in self._measured or (status := self._statuses.of(resource.target)) is None:
+        if resource.target not in self._measured:
             return None
-        return status | skill_block(self.skill(resource))
+        hinted = self.hinted(resource)
+        status = self._statuses.of(resource.target, reserved=0 if hinted is None else _HINT_BYTES)
+        return None if status is None else status | skill_block(self.skill(resource)) | hint_block(hinted)
+
+    def hinted(self, resource: ForecastResource) -> Hinted | None:
+        """What came out as its hint; None if it asks for none, speaks for no workload, or that does not exist."""
+        if resource.target is None or resource.target not in self._workloads.workloads:
+            return None
+        return self._outcome.hints.get(resource.key)
 
     def skill(self, resource: ForecastResource) -> Skill | None:
-        """How good its past forecasts were; None where nothing came true yet."""
+        """
+        How good its past forecasts were, of what a hint would lean on if it asks for one; None where nothing came true.
+        """
         if self._outcome.skills is None or resource.target is None:
             return None
-        return self._outcome.skills.of(resource.target, JUDGED_FEATURE, JUDGED_SECONDS)
+        feature, seconds = JUDGED_FEATURE, JUDGED_SECONDS
+        hinted = self._outcome.hints.get(resource.key)
+        if hinted is not None and hinted.scaling is not None:
+            feature = hinted.scaling.signal
+            seconds = hinted.scaling.lead_time_seconds + self._outcome.step_seconds
+        return self._outcome.skills.of(resource.target, feature, seconds)
 
     def facts(self, resource: ForecastResource, status: Mapping[str, Any] | None) -> conditions.ForecastFacts:
         """What there is to say about it."""
@@ -157,6 +192,8 @@ class _View:
             problem=self._outcome.problem,
             is_judged=self._outcome.skills is not None,
             skill=self.skill(resource),
+            hinted=self.hinted(resource),
+            floor_problem=self._outcome.floor_problems.get(resource.key),
         )
 
     def renew_before(self, resource: ForecastResource) -> int:

@@ -9,6 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex
+from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.ownership import plan
 from tidecast_operator.published import Condition, settled
 from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
@@ -32,11 +33,15 @@ class Publisher:
     Args:
         writer: To the API server.
         metrics: About the operator itself.
+        noticeboard: Where autoscalers are told.
         clock: Unix seconds.
     """
 
-    def __init__(self, writer: Writer, metrics: SelfMetrics, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, writer: Writer, metrics: SelfMetrics, noticeboard: Noticeboard, *, clock: Callable[[], float]
+    ) -> None:
         self._writer = writer
+        self._noticeboard = noticeboard
         self._metrics = metrics
         self._clock = clock
         self._rounds = 1
@@ -68,9 +73,12 @@ class Publisher:
             skills=found.skills,
             problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
             valid_steps=2 * self._rounds,
+            hints=found.hints,
         )
         with found.stage("prepare"):
             prepared = preparing.prepare(outcome, resources, workloads)
+        # Before anything is written: writing may take long, and autoscalers ask meanwhile.
+        self._noticeboard.show(prepared.board)
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)

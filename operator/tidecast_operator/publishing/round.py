@@ -3,12 +3,13 @@ Everything that one cycle has found out, filled as it goes.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.status import PredictorStatus
+from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.observing import Observed
 from tidecast_operator.publishing.forecaster_status import HistoryFacts
 from tidecast_operator.settings import METRICS
@@ -32,6 +33,7 @@ class Round:
         history: How the filling of the history goes; None if the predictor did not answer.
         forecast: What was forecast; None if nothing was.
         skills: How good past forecasts were; None if that is not known.
+        hints: What came out for the resources that ask for a hint, by namespace and name.
         telemetry_problem: Why nothing was measured; None if something was.
         predictor_problem: Why nothing was forecast from it; None if something was.
         stages: Seconds that each stage took so far.
@@ -44,6 +46,7 @@ class Round:
     history: HistoryFacts | None = None
     forecast: Forecast | None = None
     skills: Skills | None = None
+    hints: Mapping[tuple[str, str], Hinted] = field(default_factory=dict)
     telemetry_problem: Exception | None = None
     predictor_problem: Exception | None = None
     stages: dict[str, float] = field(default_factory=dict)

@@ -61,8 +61,9 @@ _NESTED = {
     "model": ("version", "trainedTime"),
     "peak": ("p90",),
     "skill": ("skill", "coverage"),
+    "hint": ("currentReplicas", "limitedBy", "evidence"),
 }
-_FIELDS = ("forecasts", "peak", "callers", "callees", "skill")
+_FIELDS = ("forecasts", "peak", "callers", "callees", "skill", "hint")
 
 
 class Statuses:
@@ -96,9 +97,13 @@ class Statuses:
         # Counted from the end, so that the far end of the horizon is always there.
         self._steps = np.arange(horizon - 1, -1, -self._every)[::-1]
 
-    def of(self, service: ServiceId) -> dict[str, Any] | None:
+    def of(self, service: ServiceId, *, reserved: int = 0) -> dict[str, Any] | None:
         """
         The status of one service, without its conditions; None if there is no forecast for it.
+
+        Args:
+            service: Which.
+            reserved: Bytes that are to be left for what is added later, the conditions aside.
         """
         row = self._rows.get(service)
         if row is None or self._forecast.kinds[row] is ModelKind.NONE:
@@ -116,7 +121,7 @@ class Statuses:
             "forecasts": forecasts,
             **self._peak(row),
         }
-        room = MAX_BYTES - _CONDITIONS_BYTES - len(json.dumps(status, separators=(",", ":")))
+        room = MAX_BYTES - _CONDITIONS_BYTES - reserved - len(json.dumps(status, separators=(",", ":")))
         return status | self._neighbours.of(self._measured.get(service), room=room)
 
     def _model(self, row: int) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""
+From a forecast to the hint in the status, the conditions beside it, and what autoscalers are told.
+"""
+
+import pytest
+
+from builders.operating import Operator, forecast_body, forecaster_body, operator
+from tidecast_operator.hints.board import Unknown, Withheld
+
+SPF = "ServicePerformanceForecast"
+RISE = 2.0
+
+
+def shop_with(**scaling) -> Operator:
+    """A load that rises all the time, a predictor that knows it, and a checkout that asks for hints."""
+    shop = operator()
+    shop.collector.requests_per_second, shop.collector.rise, shop.predictor.slope = 1000.0, RISE, RISE
+    shop.cluster.put(forecast_body(scaling={"perReplica": "250", "leadTimeSeconds": 120} | scaling))
+    return shop
+
+
+def hint(shop):
+    return shop.cluster.status(SPF, "checkout", "shop").get("hint")
+
+
+def offered(shop):
+    return shop.conditions(SPF, "checkout", "shop").get("HintOffered")
+
+
+def told(shop):
+    return shop.noticeboard.board.offered("shop", "checkout", shop.now)[1]
+
+
+async def test_a_hint_is_shown_at_once_and_offered_to_nobody():
+    shop = shop_with(mode="Active")
+
+    await shop.run()
+
+    assert hint(shop)["replicas"] == 5
+    assert hint(shop)["perReplica"] == "250"
+    assert offered(shop) == ("False", "NotTrusted")
+    with pytest.raises(Withheld, match="Trusted"):
+        told(shop)
+
+
+async def test_a_trusted_hint_in_active_mode_is_offered():
+    shop = shop_with(mode="Active")
+
+    await shop.run(cycles=40)
+
+    assert offered(shop) == ("True", "Offered")
+    assert told(shop).replicas == hint(shop)["replicas"]
+
+
+async def test_a_trusted_hint_in_preview_is_shown_only():
+    shop = shop_with()
+
+    await shop.run(cycles=40)
+
+    assert hint(shop)["replicas"] >= 5
+    assert offered(shop) == ("False", "Preview")
+    with pytest.raises(Withheld, match="Preview"):
+        told(shop)
+
+
+async def test_a_hint_that_loses_trust_is_withdrawn_and_still_shown():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+    shop.predictor.slope = -20 * RISE
+
+    await shop.run(cycles=8)
+
+    assert offered(shop) == ("False", "NotTrusted")
+    assert hint(shop)
+    with pytest.raises(Withheld):
+        told(shop)
+
+
+async def test_trust_is_judged_by_what_the_hint_leans_on():
+    shop = shop_with(signal="CPU", mode="Active")
+
+    await shop.run(cycles=40)
+
+    # The doubles measure no CPU: nothing of it ever came true.
+    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("False", "TooFewSamples")
+
+
+async def test_trust_is_judged_at_the_end_of_the_lead_time():
+    shop = shop_with(leadTimeSeconds=0)
+
+    await shop.run(cycles=40)
+
+    assert shop.cluster.status(SPF, "checkout", "shop")["skill"]["offsetSeconds"] == 60
+
+
+async def test_a_hint_outlives_telemetry_that_is_away_until_its_forecast_expires():
+    shop = shop_with(mode="Active")
+    shop.cluster.put(forecaster_body(horizonSteps=20), "MODIFIED")
+    await shop.run(cycles=40)
+    shop.collector.until = shop.now
+
+    await shop.run(cycles=8)
+    assert told(shop)
+
+    await shop.run(cycles=4)
+    with pytest.raises(Withheld):
+        told(shop)
+
+
+async def test_without_a_forecaster_nobody_is_told_anything():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+
+    shop.cluster.remove("Forecaster", "", "default")
+    await shop.run()
+
+    with pytest.raises(Unknown):
+        told(shop)
+
+
+async def test_a_deleted_resource_is_told_of_no_more():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+
+    shop.cluster.remove(SPF, "shop", "checkout")
+    await shop.run()
+
+    with pytest.raises(Unknown):
+        told(shop)
+
+
+async def test_a_duplicate_has_no_hint():
+    shop = shop_with(mode="Active")
+    later = {"name": "second", "uid": "uid-of-second", "creationTimestamp": "2026-11-22T11:00:00Z"}
+    shop.cluster.put(forecast_body("second", metadata=later, scaling={"mode": "Active", "perReplica": "1"}))
+
+    await shop.run(cycles=2)
+
+    assert ("shop", "second") not in shop.noticeboard.board.entries
+    assert "hint" not in shop.cluster.status(SPF, "second", "shop")
+
+
+async def test_a_scaling_that_cannot_be_followed_says_so_and_keeps_the_forecast():
+    shop = shop_with(quantile="0.2")
+
+    await shop.run()
+
+    assert offered(shop) == ("False", "InvalidScaling")
+    assert shop.conditions(SPF, "checkout", "shop")["Ready"][0] == "True"
+
+
+async def test_a_hint_is_gone_from_the_status_when_nobody_asks_for_it_any_more():
+    shop = shop_with()
+    await shop.run()
+
+    body = forecast_body(metadata={"generation": 2})
+    shop.cluster.put(body | {"status": shop.cluster.status(SPF, "checkout", "shop")}, "MODIFIED")
+    await shop.run(cycles=2)
+
+    assert hint(shop) is None
+    assert offered(shop) is None
+
+
+async def test_turns_of_trust_are_events_where_somebody_wants_hints():
+    shop = shop_with(mode="Active")
+
+    await shop.run(cycles=40)
+
+    told_events = [event["reason"] for event in shop.cluster.events if event["involvedObject"]["kind"] == SPF]
+    assert {"Skilled", "Offered"} <= set(told_events)
+
+
+async def test_turns_of_trust_are_no_events_where_nobody_does():
+    shop = operator()
+    shop.collector.requests_per_second, shop.collector.rise, shop.predictor.slope = 1000.0, RISE, RISE
+
+    await shop.run(cycles=40)
+
+    assert "Skilled" not in [event["reason"] for event in shop.cluster.events]
