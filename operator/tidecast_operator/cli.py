@@ -30,6 +30,7 @@ from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.writer import Writer
 from tidecast_operator.resync import Resync
+from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -56,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--http-address", default="127.0.0.1:8080", help="for /healthz, /readyz and /metrics")
     run.add_argument("--namespace", default=_own_namespace(), help="of the Lease that one replica holds")
     run.add_argument("--identity", default=_own_identity(), help="unique among the replicas")
+    run.add_argument(
+        "--state-folder",
+        type=Path,
+        help="keeps what came of past forecasts over a restart; default: in the statuses only",
+    )
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser
 
@@ -71,7 +77,8 @@ async def _run(options: argparse.Namespace) -> None:
     publisher = Publisher(writer, metrics, Noticeboard(), clock=time.time)
     watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
     resync = Resync(cluster, picture, on_deaf=watches.restart)
-    cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)
+    store = None if options.state_folder is None else Store(options.state_folder)
+    cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership, store=store)
     picture.on_forecaster_change = leadership.on_change = cycle.wake
     server.start()
     _log.info("started as %s, health on port %d", options.identity, server.port)

@@ -29,6 +29,7 @@ from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
 from tidecast_operator.trust.keeper import Keeper, pasts_of
+from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
 _LONGEST_SETTLE_SECONDS = 5.0  # the last scrape of a step has then been stored
@@ -72,6 +73,7 @@ class Cycle:
         doors: Prometheus and the predictor.
         publisher: Where the results go.
         leadership: Whether this replica runs them.
+        store: Where what came of past forecasts outlives a restart; None for nowhere but the statuses.
         clock: Unix seconds; tests have their own.
     """
 
@@ -82,6 +84,7 @@ class Cycle:
         *,
         publisher: Publisher,
         leadership: Leads,
+        store: Store | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._picture = picture
@@ -92,7 +95,7 @@ class Cycle:
         self._keeper = SettingsKeeper()
         self._observer = Observer()
         self._filler = HistoryFiller()
-        self._trust = Keeper()
+        self._trust = Keeper(store)
         self._hints = HintKeeper(valid_steps=VALID_STEPS)
         self._history_collector: Collects | None = None
         self._owes_training = False

@@ -13,12 +13,22 @@ from tidecast_operator.resources import ForecastResource
 from tidecast_operator.trust.comparing import advance
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
+from tidecast_operator.trust.storing import Store, aged
+
+_SAVING_STEPS = 10
 
 
 class Keeper:
-    """Not safe to use from several threads at once."""
+    """
+    Not safe to use from several threads at once.
 
-    def __init__(self) -> None:
+    Args:
+        store: Where the record outlives a restart; None for nowhere.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
+        self._saved_time = 0
         self._record: Record | None = None
 
     def after(
@@ -37,13 +47,31 @@ class Keeper:
         """
         record = self._record
         if forecast is not None and (record is None or not _fits(record, forecast)):
-            record = Record.begin(
-                step_seconds=forecast.step_seconds, horizon_steps=forecast.horizon_steps, time=window.end_time
-            ).with_past(pasts())
+            record = self._begin(window, forecast, pasts)
         if record is None or record.step_seconds != window.step_seconds:
             return None
         self._record = advance(record, window, forecast)
+        self._save(self._record)
         return Skills(self._record)
+
+    def _begin(
+        self,
+        window: Snapshot,
+        forecast: Forecast,
+        pasts: Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]],
+    ) -> Record:
+        stored = None if self._store is None or self._record is not None else self._store.load()
+        if stored is not None and _fits(stored, forecast) and stored.time <= window.end_time:
+            return aged(stored, until=window.end_time)
+        new = Record.begin(
+            step_seconds=forecast.step_seconds, horizon_steps=forecast.horizon_steps, time=window.end_time
+        )
+        return new.with_past(pasts())
+
+    def _save(self, record: Record) -> None:
+        if self._store is not None and record.time - self._saved_time >= _SAVING_STEPS * record.step_seconds:
+            self._store.save(record)
+            self._saved_time = record.time
 
 
 def pasts_of(resources: Iterable[ForecastResource]) -> dict[tuple[ServiceId, Feature], PublishedSkill]:
