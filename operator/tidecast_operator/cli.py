@@ -25,6 +25,7 @@ from tidecast_operator.handlers import Watches
 from tidecast_operator.health import Health, HealthServer
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.leadership import Candidate, Leadership
+from tidecast_operator.outlets.gauges.gauges import SERVICES_LIMIT, Gauges
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="keeps what came of past forecasts over a restart; default: in the statuses only",
     )
+    run.add_argument(
+        "--metrics-services-limit",
+        type=int,
+        default=SERVICES_LIMIT,
+        help="forecasts of so many services are in /metrics",
+    )
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser
 
@@ -70,15 +77,18 @@ async def _run(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="work"))
     cluster = Cluster(load_configuration(options.kubeconfig), connections=_THREADS + 4)
     leadership = Leadership(cluster, Candidate(options.identity, options.namespace))
-    health, metrics = Health(), SelfMetrics()
-    server = HealthServer(_address(options.http_address), health, metrics=metrics.exposition)
+    health, metrics, gauges = Health(), SelfMetrics(), Gauges(services_limit=options.metrics_services_limit)
+    server = HealthServer(
+        _address(options.http_address), health, metrics=lambda: metrics.exposition() + gauges.exposition()
+    )
     picture, doors = Picture(), Doors(cluster)
     writer = Writer(cluster, may_write=lambda: leadership.is_leader, threads=_THREADS)
-    publisher = Publisher(writer, metrics, Noticeboard(), clock=time.time)
+    publisher = Publisher(writer, metrics, Noticeboard(), gauges, clock=time.time)
     watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
     resync = Resync(cluster, picture, on_deaf=watches.restart)
-    store = None if options.state_folder is None else Store(options.state_folder)
-    cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership, store=store)
+    cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)
+    if options.state_folder is not None:
+        cycle.keep_trust_in(Store(options.state_folder))
     picture.on_forecaster_change = leadership.on_change = cycle.wake
     server.start()
     _log.info("started as %s, health on port %d", options.identity, server.port)

@@ -15,9 +15,9 @@ from tidecast_contract.errors import ContractMismatch
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import PredictorStatus, TrainingState
-from tidecast_operator.doors import Collects, Predicts
+from tidecast_operator.advising import Adviser
+from tidecast_operator.doors import Collectors, Collects, Predicts
 from tidecast_operator.errors import PredictorUnavailable, TidecastError
-from tidecast_operator.hints.keeper import HintKeeper, Seen
 from tidecast_operator.history_filling import HistoryFiller, Wanted
 from tidecast_operator.observing import Observer
 from tidecast_operator.ownership import asking
@@ -39,8 +39,8 @@ _PAUSE_SECONDS = 1.0
 class Opens(Protocol):
     """Where a cycle gets its connections from."""
 
-    async def collectors(self, settings: Settings) -> tuple[Collects, Collects]:
-        """Two collectors, for the cycle and for the history."""
+    async def collectors(self, settings: Settings) -> Collectors:
+        """Where measurements come from."""
 
     async def predictor(self, settings: Settings) -> Predicts:
         """The predictor."""
@@ -73,7 +73,6 @@ class Cycle:
         doors: Prometheus and the predictor.
         publisher: Where the results go.
         leadership: Whether this replica runs them.
-        store: Where what came of past forecasts outlives a restart; None for nowhere but the statuses.
         clock: Unix seconds; tests have their own.
     """
 
@@ -84,7 +83,6 @@ class Cycle:
         *,
         publisher: Publisher,
         leadership: Leads,
-        store: Store | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._picture = picture
@@ -95,13 +93,17 @@ class Cycle:
         self._keeper = SettingsKeeper()
         self._observer = Observer()
         self._filler = HistoryFiller()
-        self._trust = Keeper(store)
-        self._hints = HintKeeper(valid_steps=VALID_STEPS)
-        self._history_collector: Collects | None = None
+        self._trust = Keeper()
+        self._adviser = Adviser(picture.workloads, valid_steps=VALID_STEPS)
+        self._collectors: Collectors | None = None
         self._owes_training = False
         self._trained_for: tuple[int, int] | None = None
         self._schedule_checked = int(clock())
         self._wake = asyncio.Event()
+
+    def keep_trust_in(self, store: Store) -> None:
+        """What came of past forecasts shall outlive a restart not in the statuses alone; before the first cycle."""
+        self._trust = Keeper(store)
 
     def wake(self) -> None:
         """The next cycle shall not wait for the next step: something important has changed."""
@@ -115,17 +117,18 @@ class Cycle:
                 await self._run_safely(watcher)
                 await self._until_next()
         finally:
-            await self._filler.stop()
+            await self._rest()
 
     async def run_once(self) -> str:
         """One cycle; says in a word how it ended."""
         in_use = self._in_use()
         if not self._leadership.is_leader:
-            await self._filler.stop()
+            await self._rest()
+            self._publisher.withdraw()
             return "Standby"
         found = Round(in_use, start_time=self._clock())
         if in_use.settings is None:
-            await self._filler.stop()
+            await self._rest()
         else:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)
@@ -139,6 +142,11 @@ class Cycle:
     async def idle(self) -> None:
         """Returns when no history is being fetched."""
         await self._filler.idle()
+        await self._adviser.idle()
+
+    async def _rest(self) -> None:
+        await self._filler.stop()
+        await self._adviser.stop()
 
     async def _run_safely(self, watcher: Watches) -> None:
         try:
@@ -161,9 +169,9 @@ class Cycle:
     async def _observe(self, found: Round, settings: Settings) -> None:
         try:
             with found.stage("observe"):
-                collector, self._history_collector = await self._doors.collectors(settings)
+                self._collectors = await self._doors.collectors(settings)
                 found.observed = await self._observer.observe(
-                    collector,
+                    self._collectors.window,
                     self._picture.workloads(),
                     settings=settings,
                     end_time=last_step(found.start_time, settings.step_seconds),
@@ -182,12 +190,12 @@ class Cycle:
                 status = await predictor.status()
                 found.predictor = status
                 self._filler.notice(status.history, step_seconds=settings.step_seconds)
-                if found.observed is not None and self._history_collector is not None:
+                if found.observed is not None and self._collectors is not None:
                     window = found.observed.window
                     # First: a history that cannot be written is no reason to be without forecasts.
                     found.forecast = await predictor.forecast(window, settings.horizon_steps)
                     found.history = await self._keep_history(
-                        window, status, (self._history_collector, predictor), settings
+                        window, status, (self._collectors.history, predictor), settings
                     )
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
@@ -205,12 +213,13 @@ class Cycle:
     async def _hint(self, found: Round) -> None:
         """How many replicas are needed, also from an older forecast that has not expired."""
         with found.stage("hint"):
-            seen = Seen(
+            found.hints = await self._adviser.advise(
+                asking(self._picture.forecasts()),
                 now=int(self._clock()),
                 window=None if found.observed is None else found.observed.window,
                 forecast=found.forecast,
+                collector=None if self._collectors is None else self._collectors.capacities,
             )
-            found.hints = await asyncio.to_thread(self._hints.after, seen, asking(self._picture.forecasts()))
 
     async def _keep_history(
         self, window: Snapshot, status: PredictorStatus, doors: tuple[Collects, Predicts], settings: Settings

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,22 @@ class Collects(Protocol):
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
         """What was measured at the steps from start to end, both included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collectors:
+    """
+    Collectors that may work at the same time; each alone does one thing after the other.
+
+    Attributes:
+        window: For what is new at each step.
+        history: For what the model learns from.
+        capacities: For what replicas carried.
+    """
+
+    window: Collects
+    history: Collects
+    capacities: Collects
 
 
 class Predicts(Protocol):
@@ -62,13 +79,13 @@ class Doors:
         self._secrets = secrets
         self._directory = tempfile.TemporaryDirectory(prefix="tidecast-")
         self._prometheus: Prometheus | None = None
-        self._collectors: tuple[Collects, Collects] | None = None
+        self._collectors: Collectors | None = None
         self._made_for: tuple[Connection, tuple[str, ...]] | None = None
         self._predictor: tuple[PredictorSettings, PredictorClient] | None = None
 
-    async def collectors(self, settings: Settings) -> tuple[Collects, Collects]:
+    async def collectors(self, settings: Settings) -> Collectors:
         """
-        Two collectors for these settings that may work at the same time: for the cycle, and for the history.
+        Collectors for these settings.
 
         Raises:
             Misconfigured: If the Secret or a key in it is not there.
@@ -80,10 +97,7 @@ class Doors:
             if self._prometheus is not None:
                 self._prometheus.close()
             self._prometheus, self._made_for = Prometheus(connection), made_for
-            self._collectors = (
-                Collector(self._prometheus, settings.sources),
-                Collector(self._prometheus, settings.sources),
-            )
+            self._collectors = Collectors(*(Collector(self._prometheus, settings.sources) for _ in range(3)))
         return self._collectors
 
     async def predictor(self, settings: Settings) -> Predicts:

@@ -18,7 +18,9 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus, TrainingState, TrainingStatus
 from tidecast_operator.api_answers import Outcome
 from tidecast_operator.cycle import Cycle
+from tidecast_operator.doors import Collectors
 from tidecast_operator.hints.board import Noticeboard
+from tidecast_operator.outlets.gauges.gauges import Gauges
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
@@ -295,6 +297,7 @@ class Operator:
     is_leader: bool = True
     collector: FakeCollector = field(default_factory=FakeCollector)
     history_collector: FakeCollector = field(default_factory=FakeCollector)
+    capacity_collector: FakeCollector = field(default_factory=FakeCollector)
     predictor: FakePredictor = field(default_factory=FakePredictor)
     doors_error: Exception | None = None
 
@@ -303,7 +306,8 @@ class Operator:
         self.cluster = FakeCluster(self.picture)
         writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
         self.metrics, self.noticeboard = SelfMetrics(), Noticeboard()
-        publisher = Publisher(writer, self.metrics, self.noticeboard, clock=lambda: self.now)
+        self.gauges = Gauges(clock=lambda: self.now)
+        publisher = Publisher(writer, self.metrics, self.noticeboard, self.gauges, clock=lambda: self.now)
         self._publisher = publisher
         self.restart()
 
@@ -334,11 +338,11 @@ class FakeDoors:
 
     operator: "Operator"
 
-    async def collectors(self, _: Settings) -> tuple[FakeCollector, FakeCollector]:
+    async def collectors(self, _: Settings) -> Collectors:
         """As `Doors` does."""
         if self.operator.doors_error is not None:
             raise self.operator.doors_error
-        return self.operator.collector, self.operator.history_collector
+        return Collectors(self.operator.collector, self.operator.history_collector, self.operator.capacity_collector)
 
     async def predictor(self, _: Settings) -> FakePredictor:
         """As `Doors` does."""

@@ -85,7 +85,7 @@ class RealShop(Operator):
         super().__init__()
         self._get = get
         writer = Writer(cluster, may_write=lambda: self.is_leader, threads=4)
-        publisher = Publisher(writer, self.metrics, self.noticeboard, clock=lambda: self.now)
+        publisher = Publisher(writer, self.metrics, self.noticeboard, self.gauges, clock=lambda: self.now)
         self.cycle = Cycle(self.picture, FakeDoors(self), publisher=publisher, leadership=self, clock=lambda: self.now)
 
     async def run(self, cycles: int = 1) -> str:

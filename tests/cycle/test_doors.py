@@ -50,10 +50,10 @@ async def test_the_same_settings_keep_their_connection(doors):
     assert await doors.collectors(settings(url="http://other:9090")) is not first
 
 
-async def test_the_history_has_a_collector_of_its_own(doors):
-    cycle, history = await doors.collectors(settings())
+async def test_what_works_at_the_same_time_has_a_collector_of_its_own(doors):
+    found = await doors.collectors(settings())
 
-    assert cycle is not history
+    assert len({id(one) for one in (found.window, found.history, found.capacities)}) == 3
 
 
 async def test_a_bearer_token_is_read_from_its_secret(doors):

@@ -1,3 +1,4 @@
+import gzip
 import urllib.error
 import urllib.request
 
@@ -64,3 +65,14 @@ def test_metrics_are_served(ask):
 
 def test_another_path_is_not_found(ask):
     assert ask("/")[0] == 404
+
+
+def test_large_metrics_are_compressed_for_who_can_read_that():
+    server = HealthServer(("127.0.0.1", 0), Health(), metrics=lambda: b"tidecast_forecast_samples 1\n" * 1000)
+    server.start()
+    address = f"http://127.0.0.1:{server.port}/metrics"
+    asking = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(asking, timeout=5) as packed, urllib.request.urlopen(address, timeout=5) as plain:  # noqa: S310
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.read()) == plain.read()
+    server.stop()

@@ -177,3 +177,41 @@ async def test_turns_of_trust_are_no_events_where_nobody_does():
     await shop.run(cycles=40)
 
     assert "Skilled" not in [event["reason"] for event in shop.cluster.events]
+
+
+async def test_a_capacity_that_is_not_given_is_learned_from_history_of_its_own():
+    shop = shop_with(perReplica=None)
+
+    await shop.run(cycles=2)
+
+    # The doubles measure neither latency nor replicas, so nothing can be learned; it was looked for all the same.
+    assert offered(shop) == ("False", "CapacityUnknown")
+    assert shop.capacity_collector.asked
+
+
+async def test_history_is_left_alone_where_every_capacity_is_given():
+    shop = shop_with()
+
+    await shop.run(cycles=2)
+
+    assert not shop.capacity_collector.asked
+
+
+async def test_hints_and_trust_are_told_to_prometheus():
+    shop = shop_with(mode="Active")
+
+    await shop.run(cycles=40)
+
+    text = shop.gauges.exposition().decode()
+    assert f'tidecast_hint_replicas{{namespace="shop",name="checkout",mode="Active"}} {hint(shop)["replicas"]}' in text
+    assert 'tidecast_forecast_trusted{namespace="shop",name="checkout"} 1' in text
+
+
+async def test_a_replica_that_leads_no_more_tells_prometheus_nothing():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+
+    shop.is_leader = False
+    await shop.run()
+
+    assert "tidecast_hint_replicas{" not in shop.gauges.exposition().decode()

@@ -77,7 +77,7 @@ def hint_block(hinted: Hinted | None) -> dict[str, Any]:
         "effectiveTime": to_time(hint.effective_time),
         "load": write(hint.load),
         "perReplica": write(hint.capacity.per_replica),
-        "evidence": getattr(hint.capacity, "evidence", None),
+        "evidence": hint.capacity.evidence or None,
         "reason": hint.reason,
         "limitedBy": hint.limited_by.value or None,
     }

@@ -10,11 +10,14 @@ from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.hints.board import Noticeboard
+from tidecast_operator.outlets.gauges.facts import Facts
+from tidecast_operator.outlets.gauges.gauges import Gauges
 from tidecast_operator.ownership import plan
 from tidecast_operator.published import Condition, settled
 from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
 from tidecast_operator.publishing.round import Round
 from tidecast_operator.publishing.self_metrics import SelfMetrics
+from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.publishing.writer import Writer, Written
 from tidecast_operator.resources import DEFAULT_FORECASTER, ForecasterResource, ForecastResource
 
@@ -34,13 +37,21 @@ class Publisher:
         writer: To the API server.
         metrics: About the operator itself.
         noticeboard: Where autoscalers are told.
+        gauges: What Prometheus is told of forecasts and hints.
         clock: Unix seconds.
     """
 
     def __init__(
-        self, writer: Writer, metrics: SelfMetrics, noticeboard: Noticeboard, *, clock: Callable[[], float]
+        self,
+        writer: Writer,
+        metrics: SelfMetrics,
+        noticeboard: Noticeboard,
+        gauges: Gauges,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._writer = writer
+        self._gauges = gauges
         self._noticeboard = noticeboard
         self._metrics = metrics
         self._clock = clock
@@ -79,6 +90,7 @@ class Publisher:
             prepared = preparing.prepare(outcome, resources, workloads)
         # Before anything is written: writing may take long, and autoscalers ask meanwhile.
         self._noticeboard.show(prepared.board)
+        self._gauges.show(_told(found, prepared))
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
@@ -92,6 +104,10 @@ class Publisher:
         if problem is not None:
             _log.warning("not everything was written, the rest follows with the next cycle: %s", problem)
         return word
+
+    def withdraw(self) -> None:
+        """Another replica leads: what this one knew is not to stand beside it."""
+        self._gauges.clear()
 
     def _write_forecasters(self, found: Round, written: Written) -> Exception | None:
         in_use, problem = found.in_use, None
@@ -192,3 +208,9 @@ def _conditions(found: Round) -> tuple[Condition, ...]:
             services=0 if found.forecast is None else len(found.forecast.services),
         )
     )
+
+
+def _told(found: Round, prepared: preparing.Prepared) -> Facts:
+    forecast = found.forecast
+    expire_time = 0 if forecast is None else forecast.issued_time + VALID_STEPS * forecast.step_seconds
+    return Facts(prepared.board, forecast, expire_time, found.metrics, found.skills, prepared.trusted)

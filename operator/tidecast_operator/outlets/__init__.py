@@ -1,0 +1,3 @@
+"""
+What tells autoscalers of hints; each outlet reads the noticeboard and nothing else.
+"""

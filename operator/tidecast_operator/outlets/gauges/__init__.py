@@ -1,0 +1,3 @@
+"""
+Forecasts, what came of past ones, and hints as Prometheus gauges.
+"""
