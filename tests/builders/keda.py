@@ -16,7 +16,7 @@ from grpc import StatusCode, aio
 from builders.hints import NOW
 from tidecast_operator.hints.board import Board, Entry, Noticeboard
 from tidecast_operator.outlets.keda import externalscaler_pb2 as pb
-from tidecast_operator.outlets.keda.certificates import TlsFiles
+from tidecast_operator.grpc_certificates import TlsFiles
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from tidecast_operator.outlets.keda.server import KedaServer
 from tidecast_simulator.testbed import binaries
@@ -151,10 +151,10 @@ class Authority:
         self._openssl("pkey", "-in", str(plain), "-aes256", "-passout", "pass:secret", "-out", str(locked))
         return locked
 
-    def files(self, name: str = "server", *, client_ca: Path | None = None) -> TlsFiles:
+    def files(self, name: str = "server", *, authority: Path | None = None) -> TlsFiles:
         """What a server with a new certificate is given."""
         certificate, key = self.issue(name)
-        return TlsFiles(certificate, key, client_ca)
+        return TlsFiles(certificate, key, authority)
 
     def trusting(self, identity: tuple[Path, Path] | None = None) -> grpc.ChannelCredentials:
         """For a client that believes this authority, and shows that certificate and key if it is asked."""

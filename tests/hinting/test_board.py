@@ -53,3 +53,12 @@ def test_listeners_are_told_of_every_board_until_they_stop():
 
     assert seen == [first]
     assert noticeboard.board is second
+
+
+def test_a_board_that_comes_late_does_not_replace_a_newer_one():
+    noticeboard, newer = Noticeboard(), board(entry())
+    noticeboard.show(newer)
+
+    assert not noticeboard.show_if_newer(Board(NOW, {}, is_known=True))
+    assert noticeboard.board is newer
+    assert noticeboard.show_if_newer(Board(NOW + 1, {}, is_known=True))

@@ -11,7 +11,7 @@ from grpc import StatusCode
 from builders.hints import entry
 from builders.keda import Authority, asking, noticeboard, reference, refused, serving, soon
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.outlets.keda.certificates import Certificates, TlsFiles
+from tidecast_operator.grpc_certificates import Certificates, TlsFiles
 from tidecast_operator.outlets.keda.server import KedaServer
 
 pytestmark = pytest.mark.real("openssl")
@@ -72,19 +72,19 @@ async def test_plain_text_is_not_answered_where_tls_is(authority, serve):
 
 
 async def test_a_client_with_a_certificate_is_let_in(authority, serve):
-    server = await serve(authority.files(client_ca=authority.certificate))
+    server = await serve(authority.files(authority=authority.certificate))
 
     assert await is_active(server, authority.trusting(authority.issue("client")))
 
 
 async def test_a_client_without_a_certificate_is_turned_away(authority, serve):
-    server = await serve(authority.files(client_ca=authority.certificate))
+    server = await serve(authority.files(authority=authority.certificate))
 
     assert await turned_away(server, authority.trusting())
 
 
 async def test_a_client_whose_certificate_another_authority_issued_is_turned_away(authority, stranger, serve):
-    server = await serve(authority.files(client_ca=authority.certificate))
+    server = await serve(authority.files(authority=authority.certificate))
 
     assert await turned_away(server, authority.trusting(stranger.issue("client")))
 
@@ -103,7 +103,7 @@ async def test_a_rotated_certificate_is_shown_to_the_next_client(authority, stra
 async def test_a_rotated_authority_of_clients_decides_who_is_let_in(authority, stranger, tmp_path, serve):
     client_ca = tmp_path / "clients.pem"
     shutil.copy(authority.certificate, client_ca)
-    files = authority.files(client_ca=client_ca)
+    files = authority.files(authority=client_ca)
     server = await serve(files)
     ours, theirs = authority.issue("ours"), stranger.issue("theirs")
     assert await is_active(server, authority.trusting(ours))
@@ -171,15 +171,15 @@ async def test_files_are_read_once_for_each_rotation_and_not_on_the_event_loop(a
     [
         (lambda files: files.key.unlink(), "No such file"),
         (lambda files: files.certificate.write_text("no certificate"), "PEM"),
-        (lambda files: shutil.copy(files.client_ca.with_name("authority.key"), files.key), "mismatch"),
-        (lambda files: files.client_ca.write_text(""), "server.pem"),
+        (lambda files: shutil.copy(files.authority.with_name("authority.key"), files.key), "mismatch"),
+        (lambda files: files.authority.write_text(""), "server.pem"),
     ],
     ids=["missing", "not a certificate", "another key", "no authority"],
 )
 async def test_files_that_cannot_be_used_are_an_error_with_a_remedy(authority, tmp_path, spoil, problem):
     client_ca = tmp_path / "clients.pem"
     shutil.copy(authority.certificate, client_ca)
-    files = authority.files(client_ca=client_ca)
+    files = authority.files(authority=client_ca)
     spoil(files)
 
     with pytest.raises(

@@ -128,6 +128,17 @@ class Noticeboard:
         for listener in listeners:
             listener(board)
 
+    def show_if_newer(self, board: Board) -> bool:
+        """The same, unless what hangs there is as new; whether it was shown."""
+        with self._lock:
+            if board.time <= self._board.time:
+                return False
+            self._board = board
+            listeners = self._listeners
+        for listener in listeners:
+            listener(board)
+        return True
+
     def listen(self, listener: Callable[[Board], None]) -> Callable[[], None]:
         """Calls *listener* with every new board; returns what ends that."""
         with self._lock:

@@ -88,9 +88,11 @@ class Publisher:
         )
         with found.stage("prepare"):
             prepared = preparing.prepare(outcome, resources, workloads)
-        # Before anything is written: writing may take long, and autoscalers ask meanwhile.
-        self._noticeboard.show(prepared.board)
-        self._gauges.show(_told(found, prepared))
+        # Before anything is written: writing may take long, and autoscalers ask meanwhile. A cycle that outlived its
+        # lead has nothing to say: the board of the next leader may hang there already.
+        if self._writer.may_write:
+            self._noticeboard.show(prepared.board)
+            self._gauges.show(_told(found, prepared))
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)

@@ -121,6 +121,11 @@ class Writer:
         self._pause = pause
         self._clock = clock
 
+    @property
+    def may_write(self) -> bool:
+        """Whether this replica leads, as far as is known."""
+        return self._may_write()
+
     def statuses(self, writes: Sequence[StatusWrite], *, budget_seconds: float) -> Written:
         """
         Writes the statuses of ServicePerformanceForecasts, in this order, as many as there is time for.

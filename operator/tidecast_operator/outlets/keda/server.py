@@ -12,9 +12,9 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tidecast_operator.errors import Misconfigured
+from tidecast_operator.grpc_certificates import Certificates, TlsFiles
 from tidecast_operator.hints.board import Board, Noticeboard
 from tidecast_operator.outlets.keda.bell import Bell
-from tidecast_operator.outlets.keda.certificates import Certificates, TlsFiles
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from tidecast_operator.outlets.keda.scaler_service import ScalerService
 
@@ -93,7 +93,10 @@ class KedaServer:
         Raises:
             Misconfigured: If the address or the certificate cannot be used.
         """
-        credentials = None if self._tls is None else await asyncio.to_thread(Certificates(self._tls).credentials)
+        credentials = None
+        if self._tls is not None:
+            certificates = Certificates(self._tls, flag="--keda-tls-certificate")
+            credentials = await asyncio.to_thread(certificates.credentials)
         server = aio.server(options=(*_OPTIONS, *self._waiting()), maximum_concurrent_rpcs=self._max_calls)
         add_ExternalScalerServicer_to_server(self._service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

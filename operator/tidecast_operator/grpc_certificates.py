@@ -1,5 +1,5 @@
 """
-The server's certificate and the authority of its clients, read anew whenever their files have changed.
+Certificates of gRPC servers and clients, read anew whenever their files have changed.
 
 gRPC asks at every handshake, in threads of its own; connections that are open keep what they began with.
 """
@@ -21,23 +21,23 @@ _Signature = tuple[tuple[int, int, int] | None, ...]
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """
-    Where the server's identity is kept, in PEM; mounted Secrets are rotated under their names.
+    Where an identity is kept, in PEM; mounted Secrets are rotated under their names.
 
     Attributes:
-        certificate: Of the server, with its chain.
+        certificate: The own one, with its chain.
         key: Of the certificate, not encrypted.
-        client_ca: Whose clients are let in; None for all.
+        authority: Who must have signed the other side's certificate; None to let in everybody.
     """
 
     certificate: Path
     key: Path
-    client_ca: Path | None = None
+    authority: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them."""
         files = (self.certificate, self.key)
-        return files if self.client_ca is None else (*files, self.client_ca)
+        return files if self.authority is None else (*files, self.authority)
 
 
 class Certificates:
@@ -46,10 +46,12 @@ class Certificates:
 
     Args:
         files: To be read.
+        flag: Of the command line, which asked for them.
     """
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, *, flag: str) -> None:
         self._files = files
+        self._flag = flag
         self._lock = threading.Lock()
         self._seen: _Signature = ()
 
@@ -66,14 +68,14 @@ class Certificates:
         except (OSError, ValueError) as error:
             names = ", ".join(map(str, self._files.paths))
             raise Misconfigured(
-                "--keda-tls-certificate",
+                self._flag,
                 f"{names}: {error}",
                 "give a certificate and its own key in PEM, not encrypted",
             ) from error
         return grpc.dynamic_ssl_server_credentials(
             initial,
             self._newer,  # type: ignore[arg-type]  # its stubs do not know that None is for no change
-            require_client_authentication=self._files.client_ca is not None,
+            require_client_authentication=self._files.authority is not None,
         )
 
     def _newer(self) -> grpc.ServerCertificateConfiguration | None:
@@ -104,10 +106,21 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._files.certificate, self._files.key, password="")  # asks nobody for one
         authority = None
-        if self._files.client_ca is not None:
-            authority = self._files.client_ca.read_bytes()
-            context.load_verify_locations(self._files.client_ca)
+        if self._files.authority is not None:
+            authority = self._files.authority.read_bytes()
+            context.load_verify_locations(self._files.authority)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], authority)
+
+
+def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
+    """
+    For one connection of a client, with what the files hold now. Synchronous: call it in a thread.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+    authority = None if files.authority is None else files.authority.read_bytes()
+    return grpc.ssl_channel_credentials(authority, files.key.read_bytes(), files.certificate.read_bytes())
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:
