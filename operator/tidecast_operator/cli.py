@@ -1,5 +1,5 @@
 """
-`tidecast-operator`: flags in, one process that runs until it is told to stop.
+`tidecast-operator`: flags in, one process out.
 """
 
 import argparse
@@ -7,151 +7,78 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
-import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from tidecast_operator.cluster import Cluster, load_configuration
-from tidecast_operator.cycle import Cycle
-from tidecast_operator.doors import Doors
-from tidecast_operator.errors import Misconfigured, TidecastError
-from tidecast_operator.handlers import Watches
-from tidecast_operator.health import Health, HealthServer
-from tidecast_operator.hints.board import Noticeboard
-from tidecast_operator.leadership import Candidate, Leadership
-from tidecast_operator.outlets.gauges.gauges import SERVICES_LIMIT, Gauges
-from tidecast_operator.picture import Picture
-from tidecast_operator.publishing.publisher import Publisher
-from tidecast_operator.publishing.self_metrics import SelfMetrics
-from tidecast_operator.publishing.writer import Writer
-from tidecast_operator.resync import Resync
-from tidecast_operator.trust.storing import Store
+from tidecast_operator import running, serving
+from tidecast_operator.autoscalers import Autoscalers
+from tidecast_operator.cluster import load_configuration
+from tidecast_operator.errors import Misconfigured
+from tidecast_operator.outlets.floors.floors import Floors
+from tidecast_operator.outlets.gauges.gauges import SERVICES_LIMIT
 
 _log = logging.getLogger(__name__)
 _OWN_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_THREADS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script; returns the exit status."""
     options = _parser().parse_args(arguments)
     _log_to_stderr(options.log_level)
+    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        asyncio.run(_run(options))
+        return command(options)
     except Misconfigured as error:
         _log.error("%s", error)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tidecast-operator", description="Forecasts every service of a cluster.")
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="run until told to stop")
-    run.add_argument("--kubeconfig", type=Path, help="default: the pod's service account, else the user's own")
+    _add_common(run)
     run.add_argument("--http-address", default="127.0.0.1:8080", help="for /healthz, /readyz and /metrics")
     run.add_argument("--namespace", default=_own_namespace(), help="of the Lease that one replica holds")
     run.add_argument("--identity", default=_own_identity(), help="unique among the replicas")
+    run.add_argument("--state-folder", type=Path, help="keeps what came of past forecasts over a restart")
     run.add_argument(
-        "--state-folder",
-        type=Path,
-        help="keeps what came of past forecasts over a restart; default: in the statuses only",
+        "--metrics-services-limit", type=int, default=SERVICES_LIMIT, help="forecasts of so many are in /metrics"
     )
-    run.add_argument(
-        "--metrics-services-limit",
-        type=int,
-        default=SERVICES_LIMIT,
-        help="forecasts of so many services are in /metrics",
-    )
-    run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    run.add_argument("--hpa-floors", action="store_true", help="raise floors of HorizontalPodAutoscalers as specs ask")
+    serving.add_flags(run)
+    run.set_defaults(command=lambda options: asyncio.run(running.run(options)) or 0)
+    serve = commands.add_parser("serve", help="only answer autoscalers, with what the leading replica knows")
+    _add_common(serve)
+    serve.add_argument("--http-address", default="127.0.0.1:8080", help="for /healthz and /readyz")
+    serving.add_flags(serve)
+    serve.set_defaults(command=lambda options: asyncio.run(running.serve(options)) or 0)
+    release = commands.add_parser("release-floors", help="give every raised floor back, and end")
+    _add_common(release)
+    release.add_argument("--namespace", action="append", default=[], help="only there; can be given several times")
+    release.set_defaults(command=_release_floors)
     return parser
 
 
-async def _run(options: argparse.Namespace) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="work"))
-    cluster = Cluster(load_configuration(options.kubeconfig), connections=_THREADS + 4)
-    leadership = Leadership(cluster, Candidate(options.identity, options.namespace))
-    health, metrics, gauges = Health(), SelfMetrics(), Gauges(services_limit=options.metrics_services_limit)
-    server = HealthServer(
-        _address(options.http_address), health, metrics=lambda: metrics.exposition() + gauges.exposition()
-    )
-    picture, doors = Picture(), Doors(cluster)
-    writer = Writer(cluster, may_write=lambda: leadership.is_leader, threads=_THREADS)
-    publisher = Publisher(writer, metrics, Noticeboard(), gauges, clock=time.time)
-    watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
-    resync = Resync(cluster, picture, on_deaf=watches.restart)
-    cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)
-    if options.state_folder is not None:
-        cycle.keep_trust_in(Store(options.state_folder))
-    picture.on_forecaster_change = leadership.on_change = cycle.wake
-    server.start()
-    _log.info("started as %s, health on port %d", options.identity, server.port)
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", type=Path, help="default: the pod's service account, else the user's own")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+
+
+def _release_floors(options: argparse.Namespace) -> int:
+    autoscalers = Autoscalers(load_configuration(options.kubeconfig))
     try:
-        await _until_first_ends(
-            watches.run(),
-            resync.run(),
-            _cycles(cycle, resync, _Watcher(health, metrics, leadership)),
-            leadership.run(),
-        )
+        report = Floors(autoscalers, may_write=lambda: True).release_all(options.namespace)
     finally:
-        await doors.close()
-        with suppress(TidecastError):
-            await asyncio.to_thread(leadership.release)
-        server.stop()
-        cluster.close()
-
-
-async def _cycles(cycle: Cycle, resync: Resync, watcher: "_Watcher") -> None:
-    await resync.complete()
-    await cycle.run(watcher)
-
-
-async def _until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
-    """They live together: when one ends, so do the others, and its error is that of all."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tasks.append(asyncio.create_task(stop.wait()))
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    for task in done:
-        task.result()
-
-
-class _Watcher:
-    """Tells health and metrics that cycles go on."""
-
-    def __init__(self, health: Health, metrics: SelfMetrics, leadership: Leadership) -> None:
-        self._health = health
-        self._metrics = metrics
-        self._leadership = leadership
-
-    def completed(self, outcome: str, *, step_seconds: int) -> None:
-        """A cycle has completed."""
-        self._health.completed(step_seconds=step_seconds)
-        self._metrics.last_cycle.set_to_current_time()
-        self._metrics.leader.set(self._leadership.is_leader)
-        self._metrics.cycles.labels(outcome).inc()
-
-    def failed(self) -> None:
-        """A cycle broke."""
-        self._metrics.cycles.labels("Failed").inc()
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not port.isdigit():
-        raise Misconfigured("--http-address", f"{text!r} is not host and port", "write it as in 0.0.0.0:8080")
-    return host or "0.0.0.0", int(port)  # noqa: S104 - asked for by leaving it out
+        autoscalers.close()
+    _log.info("floors given back: %d, left: %d", report.restored, report.left)
+    for problem in report.problems:
+        _log.warning("%s", problem.message)
+    if report.error is not None:
+        _log.error("not all floors were looked at: %s", report.error)
+    return 0 if report.is_complete else 1
 
 
 def _own_namespace() -> str:

@@ -1,5 +1,5 @@
 """
-The one door to the Kubernetes API for everything that is written, and for Secrets and Leases.
+The one door to the Kubernetes API for everything that is written but floors (see `autoscalers`), and for Secrets and Leases.
 
 Synchronous: call it in a thread. What is watched comes in through `handlers` instead. Knows nothing of forecasts.
 """
@@ -146,6 +146,13 @@ class Cluster:
         if secret is None:
             return None
         return _texts(secret.data or {})
+
+    def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The values of a ConfigMap; None if it is not there."""
+        config_map = found(
+            lambda: self._core.read_namespaced_config_map(name, namespace, _request_timeout=_TIMEOUT_SECONDS)
+        )
+        return None if config_map is None else config_map.data or {}
 
     def create_forecast(self, body: Mapping[str, Any]) -> Outcome:
         """Creates a ServicePerformanceForecast; `CONFLICT` if one of that name exists."""

@@ -155,6 +155,7 @@ class Cycle:
             # The cycle does not count as completed, so that health notices when this lasts.
             _log.exception("cycle failed")
             watcher.failed()
+            await asyncio.to_thread(self._publisher.follow_on)
         else:
             watcher.completed(outcome, step_seconds=_step(self._in_use()))
 

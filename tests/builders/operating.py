@@ -21,6 +21,7 @@ from tidecast_operator.cycle import Cycle
 from tidecast_operator.doors import Collectors
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.outlets.gauges.gauges import Gauges
+from tidecast_operator.outlets.outlets import Outlets
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
@@ -307,7 +308,7 @@ class Operator:
         writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
         self.metrics, self.noticeboard = SelfMetrics(), Noticeboard()
         self.gauges = Gauges(clock=lambda: self.now)
-        publisher = Publisher(writer, self.metrics, self.noticeboard, self.gauges, clock=lambda: self.now)
+        publisher = Publisher(writer, self.metrics, Outlets(self.noticeboard, self.gauges), clock=lambda: self.now)
         self._publisher = publisher
         self.restart()
 

@@ -14,6 +14,7 @@ import pytest
 from builders.operating import FakeDoors, Operator, forecaster_spec
 from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.cycle import Cycle
+from tidecast_operator.outlets.outlets import Outlets
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.writer import Writer
 from tidecast_simulator.testbed.control_plane import CommandFailed, ControlPlane
@@ -85,7 +86,7 @@ class RealShop(Operator):
         super().__init__()
         self._get = get
         writer = Writer(cluster, may_write=lambda: self.is_leader, threads=4)
-        publisher = Publisher(writer, self.metrics, self.noticeboard, self.gauges, clock=lambda: self.now)
+        publisher = Publisher(writer, self.metrics, Outlets(self.noticeboard, self.gauges), clock=lambda: self.now)
         self.cycle = Cycle(self.picture, FakeDoors(self), publisher=publisher, leadership=self, clock=lambda: self.now)
 
     async def run(self, cycles: int = 1) -> str:

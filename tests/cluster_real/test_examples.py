@@ -53,7 +53,8 @@ async def test_the_credentials_of_the_example_are_found_in_its_secret(applied, c
 
 
 def test_the_example_of_a_forecast_is_taken_and_shows_its_mode(applied, definitions, namespace):
-    body = applied("serviceperformanceforecast.yaml", "--namespace", namespace)
+    body = applied("serviceperformanceforecast.yaml",
+        "serviceperformanceforecast-floor.yaml", "--namespace", namespace)
 
     resource = ForecastResource.parse(body)
     _, row = definitions.kubectl("get", "spf", "--namespace", namespace).splitlines()
@@ -67,6 +68,7 @@ def test_every_example_is_tried_here_but_those_of_keda():
     tried = {
         *(path.name for path in EXAMPLES.glob("scaledobject-*.yaml")),
         "serviceperformanceforecast.yaml",
+        "serviceperformanceforecast-floor.yaml",
         *(path.name for path in EXAMPLES.glob("forecaster-*.yaml")),
     }
 

@@ -103,7 +103,7 @@ def test_every_label_that_istio_needs_to_keep_is_named():
 
 def test_every_outcome_of_a_cycle_is_explained():
     told = {cells[0] for cells in rows(RUNNING, columns=2)}
-    code = "".join((SOURCE / name).read_text() for name in ("cycle.py", "cli.py", "publishing/publisher.py"))
+    code = "".join((SOURCE / name).read_text() for name in ("cycle.py", "running.py", "publishing/publisher.py"))
     outcome = inspect.getsource(Round.outcome.fget)
     others = {name for name in ("ApiServerUnavailable", "Standby", "Failed") if f'"{name}"' in code}
 

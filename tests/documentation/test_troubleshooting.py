@@ -6,6 +6,7 @@ import pytest
 from builders.documents import ROOT, rows
 from tidecast_contract.forecast import ModelKind
 from tidecast_operator.hints.keeper import WITHOUT_HINT, Hinted
+from tidecast_operator.outlets.outlets import DISABLED
 from tidecast_operator.published import Published
 from tidecast_operator.publishing.conditions import (
     FORECAST_CONDITIONS,
@@ -41,12 +42,21 @@ def said_by(module):
         yield from ((each, status.value, word) for each in kinds for word in words)
 
 
+def floor_problems():
+    """The reasons why a floor does not follow."""
+    for path in (PUBLISHING.parent / "outlets" / "floors").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "FloorProblem":
+                yield call.args[1].value
+
+
 def test_every_condition_the_operator_can_set_is_explained_and_no_other():
     explained = [tuple(cells[:3]) for cells in rows(PAGE, columns=5)]
 
     verdicts = {("Trusted", str(reason is Reason.SKILLED), reason.value) for reason in Reason}
 
     hints = {*said_by("hinted.py"), *(("HintOffered", "False", reason) for reason in WITHOUT_HINT)}
+    hints |= {("FloorFollowed", "False", reason) for reason in (DISABLED[0], *floor_problems())}
 
     assert set(explained) == {*said_by("conditions.py"), *said_by("trusted.py"), *verdicts, *hints}
     assert len(explained) == len(set(explained)) + 1  # both kinds have Ready/InvalidSpec

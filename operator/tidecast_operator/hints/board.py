@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tidecast_contract.services import ServiceId
 from tidecast_operator.hints.hint import Hint
-from tidecast_operator.scaling import Scaling
+from tidecast_operator.scaling import Mode, Scaling
 
 
 class NotOffered(Exception):
@@ -56,6 +56,11 @@ class Entry:
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
+
+    @property
+    def asks_for_floor(self) -> bool:
+        """Whether the floor of a HorizontalPodAutoscaler is to follow."""
+        return self.scaling is not None and self.scaling.mode is Mode.ACTIVE and bool(self.scaling.autoscaler)
 
     def offered(self, now: float) -> Hint:
         """

@@ -11,8 +11,9 @@ from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.errors import Misconfigured, NotEnoughData, PrometheusUnavailable
 from tidecast_operator.hints.keeper import Hinted
+from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.published import Condition, Published, to_time
-from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED, FloorProblem, of_hint
+from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED, of_hint
 from tidecast_operator.publishing.trusted import trusted
 from tidecast_operator.trust.skills import Skill
 

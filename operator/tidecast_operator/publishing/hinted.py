@@ -3,13 +3,13 @@ A hint as a part of a status, as conditions, and as what hangs on the board. Pur
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tidecast_contract.features import CPU
 from tidecast_contract.services import ServiceId
 from tidecast_operator.hints.board import Entry
 from tidecast_operator.hints.keeper import Hinted
+from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.published import Condition, to_time
 from tidecast_operator.publishing.quantities import milli, quantity
 from tidecast_operator.resources import ForecastResource
@@ -17,14 +17,6 @@ from tidecast_operator.scaling import Mode, Scaling
 
 OFFERED = "HintOffered"
 FOLLOWED = "FloorFollowed"
-
-
-@dataclass(frozen=True, slots=True)
-class FloorProblem:
-    """Why the floor of a HorizontalPodAutoscaler does not follow a hint, as a reason of a condition and for people."""
-
-    reason: str
-    message: str
 
 
 def of_hint(hinted: Hinted, trusted: Condition, problem: FloorProblem | None) -> tuple[Condition, ...]:

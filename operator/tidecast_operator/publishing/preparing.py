@@ -17,10 +17,11 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.hints.board import Board, Entry
 from tidecast_operator.hints.keeper import Hinted
+from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.ownership import speakers
 from tidecast_operator.published import from_time, settled
 from tidecast_operator.publishing import conditions, events
-from tidecast_operator.publishing.hinted import OFFERED, FloorProblem, entry, hint_block
+from tidecast_operator.publishing.hinted import OFFERED, entry, hint_block
 from tidecast_operator.publishing.status import VALID_STEPS, Statuses, skill_block
 from tidecast_operator.publishing.writer import StatusWrite, needed
 from tidecast_operator.resources import ForecastResource

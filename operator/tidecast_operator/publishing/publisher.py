@@ -4,14 +4,15 @@ Brings what a cycle has found out to the API server, to the metrics and to the l
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
 from tidecast_operator.discovery.workloads import WorkloadIndex
-from tidecast_operator.hints.board import Noticeboard
+from tidecast_operator.hints.board import Board
+from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.outlets.gauges.facts import Facts
-from tidecast_operator.outlets.gauges.gauges import Gauges
+from tidecast_operator.outlets.outlets import Outlets, by_key
 from tidecast_operator.ownership import plan
 from tidecast_operator.published import Condition, settled
 from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
@@ -36,23 +37,14 @@ class Publisher:
     Args:
         writer: To the API server.
         metrics: About the operator itself.
-        noticeboard: Where autoscalers are told.
-        gauges: What Prometheus is told of forecasts and hints.
+        outlets: Where autoscalers and Prometheus are told.
         clock: Unix seconds.
     """
 
-    def __init__(
-        self,
-        writer: Writer,
-        metrics: SelfMetrics,
-        noticeboard: Noticeboard,
-        gauges: Gauges,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, writer: Writer, metrics: SelfMetrics, outlets: Outlets, *, clock: Callable[[], float]) -> None:
         self._writer = writer
-        self._gauges = gauges
-        self._noticeboard = noticeboard
+        self._outlets = outlets
+        self._floor_problems: Mapping[tuple[str, str], FloorProblem] = {}
         self._metrics = metrics
         self._clock = clock
         self._rounds = 1
@@ -85,20 +77,22 @@ class Publisher:
             problem=shorten(found.problem, _PROBLEM_LENGTH, placeholder=" ..."),
             valid_steps=2 * self._rounds,
             hints=found.hints,
+            floor_problems=self._floor_problems,
         )
         with found.stage("prepare"):
             prepared = preparing.prepare(outcome, resources, workloads)
         # Before anything is written: writing may take long, and autoscalers ask meanwhile. A cycle that outlived its
         # lead has nothing to say: the board of the next leader may hang there already.
         if self._writer.may_write:
-            self._noticeboard.show(prepared.board)
-            self._gauges.show(_told(found, prepared))
+            self._outlets.tell(_told(found, prepared))
         with found.stage("write"):
             budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
             written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
             self._rounds = written.rounds
             self._writer.events(written.events[:_MAX_EVENTS])
             problem = self._write_forecasters(found, written) or written.problem
+        with found.stage("floors"):
+            self._follow(prepared.board)
         word = found.outcome if problem is None else "ApiServerUnavailable"
         self._metrics.forecasts.set(prepared.fresh)
         self._measure(found, written)
@@ -107,9 +101,21 @@ class Publisher:
             _log.warning("not everything was written, the rest follows with the next cycle: %s", problem)
         return word
 
+    def _follow(self, board: Board) -> None:
+        report = self._outlets.follow(board)
+        self._floor_problems = by_key(report)
+        if report.raised or report.restored:
+            _log.info("floors: raised %d, given back %d, %d to come", report.raised, report.restored, report.left)
+        if report.error is not None:
+            _log.warning("not all floors were looked at, the rest follows with the next cycle: %s", report.error)
+
+    def follow_on(self) -> None:
+        """A cycle broke: floors still follow what was told last, which expires."""
+        self._follow(self._outlets.board)
+
     def withdraw(self) -> None:
         """Another replica leads: what this one knew is not to stand beside it."""
-        self._gauges.clear()
+        self._outlets.withdraw()
 
     def _write_forecasters(self, found: Round, written: Written) -> Exception | None:
         in_use, problem = found.in_use, None

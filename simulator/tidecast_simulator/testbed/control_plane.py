@@ -49,12 +49,15 @@ class ControlPlane:
         token: A bearer token of the group system:masters.
         kubeconfig: A file for kubectl and the client libraries, with that token.
         ca_file: The certificate authority of the API server.
+        front_proxy: A folder with what the API server shows to the servers of aggregated APIs: `client.crt`, its
+            `client.key`, and the authority `ca.crt` with its `ca.key`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
         self.kubeconfig = self.directory / "kubeconfig"
         self.ca_file = self.directory / "certificates" / "apiserver.crt"
+        self.front_proxy = self.directory / "front-proxy"
         self.token = secrets.token_hex(16)
         self._api_port = free_port()
         self._etcd_port = free_port()
@@ -116,6 +119,7 @@ class ControlPlane:
                 "--authorization-mode=RBAC",
                 "--service-cluster-ip-range=10.0.0.0/24",
                 "--profiling=false",
+                *self._aggregation(),
             ],
             log=self.directory / "kube-apiserver.log",
         )
@@ -161,6 +165,7 @@ class ControlPlane:
             check=True,
             capture_output=True,
         )
+        self._make_front_proxy()
         (self.directory / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
         cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
         config = {
@@ -173,6 +178,31 @@ class ControlPlane:
         }
         self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML too
         self.kubeconfig.chmod(0o600)
+
+    def _aggregation(self) -> list[str]:
+        """Flags with which the API server passes requests on to others; every cluster of today has them."""
+        return [
+            f"--requestheader-client-ca-file={self.front_proxy / 'ca.crt'}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={self.front_proxy / 'client.crt'}",
+            f"--proxy-client-key-file={self.front_proxy / 'client.key'}",
+        ]
+
+    def _make_front_proxy(self) -> None:
+        self.front_proxy.mkdir(exist_ok=True)
+        (self.front_proxy / "usage").write_text("extendedKeyUsage=clientAuth\n")
+        new_key = "req -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+        for arguments in (
+            f"{new_key} -x509 -subj /CN=front-proxy-ca -days 30 -keyout ca.key -out ca.crt",
+            f"{new_key} -subj /CN=front-proxy-client -keyout client.key -out client.csr",
+            "x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile usage -out client.crt",
+        ):
+            subprocess.run(
+                [binaries.find("openssl"), *arguments.split()], check=True, capture_output=True, cwd=self.front_proxy
+            )
 
     def _start_etcd(self) -> None:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{free_port()}"
