@@ -48,6 +48,7 @@ async def run(options: argparse.Namespace) -> None:
         return leadership.is_leader
 
     noticeboard, gauges = Noticeboard(), Gauges(services_limit=options.metrics_services_limit)
+    serving = Serving(options, noticeboard, cluster, leads=leads)
     health, metrics = Health(), SelfMetrics()
     server = HealthServer(
         address_of("--http-address", options.http_address),
@@ -64,7 +65,6 @@ async def run(options: argparse.Namespace) -> None:
     if options.state_folder is not None:
         cycle.keep_trust_in(Store(options.state_folder))
     picture.on_forecaster_change = leadership.on_change = cycle.wake
-    serving = Serving(options, noticeboard, cluster, leads=leads)
     server.start()
     _log.info("started as %s, health on port %d", options.identity, server.port)
     try:
@@ -96,24 +96,23 @@ async def serve(options: argparse.Namespace) -> None:
     if options.relay_target is None:
         raise Misconfigured("--relay-target", "is missing", "name the Service of the replicas that run cycles")
     cluster = Cluster(load_configuration(options.kubeconfig))
-    noticeboard, health = Noticeboard(), Health()
-    server = HealthServer(address_of("--http-address", options.http_address), health, metrics=lambda: b"")
-    serving = Serving(options, noticeboard, cluster, leads=lambda: False)
+    serving, health = Serving(options, Noticeboard(), cluster, leads=lambda: False), Health()
     if not serving.is_wanted:
         raise Misconfigured("--metrics-api-address", "and --keda-address are missing", "give one of them")
+    server = HealthServer(address_of("--http-address", options.http_address), health, metrics=lambda: b"")
     server.start()
     _log.info("started, health on port %d", server.port)
     try:
-        await _until_first_ends(serving.run(), _tell_health(health, noticeboard))
+        await _until_first_ends(serving.run(), _tell_health(health, serving))
     finally:
         server.stop()
         cluster.close()
 
 
-async def _tell_health(health: Health, noticeboard: Noticeboard) -> None:
-    # Ready with the first board; after that whatever happens elsewhere gets no better by a restart.
+async def _tell_health(health: Health, serving: Serving) -> None:
+    # Also before the first board: an APIService without anybody who is ready would keep namespaces from being deleted.
     while True:
-        if noticeboard.board.is_known:
+        if not serving.why_not_ready:
             health.completed(step_seconds=_SERVING_SECONDS)
         await asyncio.sleep(_SERVING_SECONDS / 10)
 

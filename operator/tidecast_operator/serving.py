@@ -14,6 +14,7 @@ from tidecast_operator.errors import Misconfigured
 from tidecast_operator.grpc_certificates import TlsFiles
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.outlets.keda.server import KedaServer
+from tidecast_operator.outlets.metrics_api import front_proxy
 from tidecast_operator.outlets.metrics_api.certificates import (
     CertificateFiles,
     Certificates,
@@ -25,7 +26,6 @@ from tidecast_operator.relaying.client import RelayClient
 from tidecast_operator.relaying.server import RelayServer
 
 _log = logging.getLogger(__name__)
-_FRONT_PROXY = ("kube-system", "extension-apiserver-authentication")
 
 
 class ReadsConfigMaps(Protocol):
@@ -93,13 +93,18 @@ class Serving:
                 noticeboard,
                 address_of("--metrics-api-address", options.metrics_api_address),
                 certificates=_certificates(options),
-                front_proxy=lambda: cluster.read_config_map(*_FRONT_PROXY),
+                front_proxy=lambda: cluster.read_config_map(front_proxy.NAMESPACE, front_proxy.NAME),
             )
 
     @property
     def is_wanted(self) -> bool:
         """Whether any outlet answers."""
         return self._keda is not None or self._metrics_api is not None
+
+    @property
+    def why_not_ready(self) -> str:
+        """Why not everybody is answered that should be; empty if everybody is."""
+        return "" if self._metrics_api is None else self._metrics_api.why_not_ready
 
     async def run(self) -> None:
         """Serves until cancelled."""

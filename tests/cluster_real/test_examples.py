@@ -63,10 +63,10 @@ def test_the_example_of_a_forecast_is_taken_and_shows_its_mode(applied, definiti
     assert row.split()[:2] == ["checkout", "Preview"]
 
 
-def test_every_example_is_tried_here_but_those_of_keda():
-    # KEDA's definitions are not installed here; tests/outlets_keda reads its manifests.
+def test_every_example_is_tried_here_or_with_its_outlet():
+    # KEDA's definitions are not installed; tests/outlets_keda reads its manifests. The others are applied beside theirs.
     tried = {
-        *(path.name for path in EXAMPLES.glob("scaledobject-*.yaml")),
+        *(path.name for kind in ("scaledobject", "hpa", "apiservice") for path in EXAMPLES.glob(f"{kind}-*.yaml")),
         "serviceperformanceforecast.yaml",
         "serviceperformanceforecast-floor.yaml",
         *(path.name for path in EXAMPLES.glob("forecaster-*.yaml")),

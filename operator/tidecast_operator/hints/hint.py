@@ -168,6 +168,7 @@ def _load(demand: float, per_replica: float, *, replicas: int, current: int | No
     told instead. Where it would ask for more, the rise is not worth as much.
     """
     load = demand if math.ceil(demand / per_replica - _ROUNDING) == replicas else replicas * per_replica
+    load = min(load, replicas * per_replica)  # else what was rounded away here asks for one more there
     if current and replicas > current:
         least = _NUDGE * (1 + TOLERANCE) * current
         if load < least * per_replica and math.ceil(least) == replicas:
