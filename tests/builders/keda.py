@@ -14,9 +14,9 @@ import grpc
 from grpc import StatusCode, aio
 
 from builders.hints import NOW
+from tidecast_operator.grpc_certificates import TlsFiles
 from tidecast_operator.hints.board import Board, Entry, Noticeboard
 from tidecast_operator.outlets.keda import externalscaler_pb2 as pb
-from tidecast_operator.grpc_certificates import TlsFiles
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from tidecast_operator.outlets.keda.server import KedaServer
 from tidecast_simulator.testbed import binaries

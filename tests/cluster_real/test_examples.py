@@ -53,8 +53,7 @@ async def test_the_credentials_of_the_example_are_found_in_its_secret(applied, c
 
 
 def test_the_example_of_a_forecast_is_taken_and_shows_its_mode(applied, definitions, namespace):
-    body = applied("serviceperformanceforecast.yaml",
-        "serviceperformanceforecast-floor.yaml", "--namespace", namespace)
+    body = applied("serviceperformanceforecast.yaml", "--namespace", namespace)
 
     resource = ForecastResource.parse(body)
     _, row = definitions.kubectl("get", "spf", "--namespace", namespace).splitlines()

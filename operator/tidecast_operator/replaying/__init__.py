@@ -1,0 +1,3 @@
+"""
+What hints would have done in the past, beside a HorizontalPodAutoscaler alone on the same load.
+"""
