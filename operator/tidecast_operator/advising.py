@@ -29,6 +29,7 @@ class Adviser:
         self._hints = HintKeeper(valid_steps=valid_steps)
         self._capacities = CapacityKeeper()
         self._filler = CapacityFiller(self._capacities)
+        self._learned: KnowsCapacities | None = None
 
     async def advise(
         self,
@@ -49,10 +50,10 @@ class Adviser:
             forecast: What was forecast; None if nothing was, this time: the one before is used until it expires.
             collector: Where history comes from; used by this adviser alone. None if there is none.
         """
-        capacities = None
         if window is not None and is_wanted(resources):
-            capacities = await self._learn(window, collector)
-        seen = Seen(now, window, forecast, capacities)
+            self._learned = await self._learn(window, collector)
+        # Without measurements what was learned before stands.
+        seen = Seen(now, window, forecast, self._learned)
         return await asyncio.to_thread(self._hints.after, seen, resources)
 
     async def idle(self) -> None:

@@ -6,6 +6,7 @@ thread. Knows nothing of forecasts.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ _GROUP, _PLURAL, _KIND = "autoscaling", "horizontalpodautoscalers", "HorizontalP
 _VERSIONS = ("v2", "v2beta2")  # v2 since Kubernetes 1.23; v2beta2 until 1.25
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = (5, 20)
+_log = logging.getLogger(__name__)
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML too
 
 
@@ -127,7 +129,7 @@ class Autoscalers:
             if page is None:  # an upgrade of the API server has ended this version
                 self._version = ""
                 page = found(partial(self._page, namespace, token)) or {"metadata": {}, "items": []}
-            yield [parse(item) for item in page["items"] or ()]
+            yield list(_parsed(page["items"] or ()))
             token = page["metadata"].get("continue", "")
             if not token:
                 return
@@ -203,6 +205,15 @@ class Autoscalers:
                 "use Kubernetes 1.18 or newer, or leave the field out",
             )
         return self._version
+
+
+def _parsed(items: Iterable[Mapping[str, Any]]) -> Iterator[Autoscaler]:
+    for item in items:
+        try:
+            yield parse(item)
+        except (KeyError, TypeError) as error:
+            # One odd object must not keep all others from being given back.
+            _log.warning("a HorizontalPodAutoscaler cannot be read and is left alone: %r", error)
 
 
 def _group(api_version: str) -> str:

@@ -5,6 +5,7 @@
 import argparse
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -70,7 +71,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _release_floors(options: argparse.Namespace) -> int:
     autoscalers = Autoscalers(load_configuration(options.kubeconfig))
     try:
-        report = Floors(autoscalers, may_write=lambda: True).release_all(options.namespace)
+        report = Floors(autoscalers, may_write=lambda: True, budget_seconds=math.inf).release_all(options.namespace)
     finally:
         autoscalers.close()
     _log.info("floors given back: %d, left: %d", report.restored, report.left)

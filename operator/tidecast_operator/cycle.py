@@ -18,6 +18,8 @@ from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.advising import Adviser
 from tidecast_operator.doors import Collectors, Collects, Predicts
 from tidecast_operator.errors import PredictorUnavailable, TidecastError
+from tidecast_operator.hints.domino import Lee, without
+from tidecast_operator.hints.hint import GUARD_SECONDS
 from tidecast_operator.history_filling import HistoryFiller, Wanted
 from tidecast_operator.observing import Observer
 from tidecast_operator.ownership import asking
@@ -94,6 +96,7 @@ class Cycle:
         self._observer = Observer()
         self._filler = HistoryFiller()
         self._trust = Keeper()
+        self._lee = Lee()
         self._adviser = Adviser(picture.workloads, valid_steps=VALID_STEPS)
         self._collectors: Collectors | None = None
         self._owes_training = False
@@ -124,7 +127,8 @@ class Cycle:
         in_use = self._in_use()
         if not self._leadership.is_leader:
             await self._rest()
-            self._publisher.withdraw()
+            self._trust.forget()
+            await asyncio.to_thread(self._publisher.withdraw)
             return "Standby"
         found = Round(in_use, start_time=self._clock())
         if in_use.settings is None:
@@ -155,9 +159,15 @@ class Cycle:
             # The cycle does not count as completed, so that health notices when this lasts.
             _log.exception("cycle failed")
             watcher.failed()
-            await asyncio.to_thread(self._publisher.follow_on)
+            await self._follow_on()
         else:
             watcher.completed(outcome, step_seconds=_step(self._in_use()))
+
+    async def _follow_on(self) -> None:
+        try:
+            await asyncio.to_thread(self._publisher.follow_on)
+        except Exception:  # noqa: BLE001 - the edge of the task
+            _log.exception("floors could not be looked at")
 
     async def _until_next(self) -> None:
         try:
@@ -206,9 +216,11 @@ class Cycle:
         if found.observed is None:
             return
         with found.stage("judge"):
-            resources = self._picture.forecasts()
+            resources, window = self._picture.forecasts(), found.observed.window
+            # Who is called by a failing service is not judged: what was to come did not, and that is no fault of a forecast.
+            judged = without(window, self._lee.lately(window, longest_seconds=GUARD_SECONDS))
             found.skills = await asyncio.to_thread(
-                self._trust.after, found.observed.window, found.forecast, lambda: pasts_of(resources)
+                self._trust.after, judged, found.forecast, lambda: pasts_of(resources)
             )
 
     async def _hint(self, found: Round) -> None:

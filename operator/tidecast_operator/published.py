@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-_SUFFIXES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 1e-3, "u": 1e-6}
+_SUFFIXES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class PublishedSkill:
         naive_error: Of the better naive method.
         bias: Mean of the median minus what came true.
         coverage: Share of what came true within the band; None if it is not told.
+        drifts: Whether forecasts were going wrong then.
     """
 
     metric: str
@@ -68,9 +69,10 @@ class PublishedSkill:
     naive_error: float
     bias: float
     coverage: float | None
+    drifts: bool = False
 
     @classmethod
-    def parse(cls, skill: Mapping[str, Any]) -> "PublishedSkill | None":
+    def parse(cls, skill: Mapping[str, Any], *, drifts: bool = False) -> "PublishedSkill | None":
         """From a status; None where it is incomplete or no number is one."""
         try:
             coverage = skill.get("coverage")
@@ -82,9 +84,58 @@ class PublishedSkill:
                 naive_error=number(skill["naiveError"]),
                 bias=number(skill["bias"]),
                 coverage=None if coverage is None else number(coverage),
+                drifts=drifts,
             )
         except (KeyError, TypeError, ValueError):
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedHint:
+    """
+    A hint, as a status tells it: enough to go on from after a restart.
+
+    Attributes:
+        replicas: That were asked for.
+        current_replicas: Ready ones when it was made; None if that was not known.
+        load: That autoscalers were told.
+        per_replica: What one replica carries.
+        evidence: What that was learned from; empty where it was given.
+        effective_time: When the load is expected, unix seconds.
+        reason: In words.
+        limited_by: What it was limited by; empty if nothing did.
+    """
+
+    replicas: int
+    current_replicas: int | None
+    load: float
+    per_replica: float
+    evidence: str
+    effective_time: int
+    reason: str
+    limited_by: str
+
+    @classmethod
+    def parse(cls, hint: Mapping[str, Any]) -> "PublishedHint | None":
+        """From a status; None where it is incomplete or no number is one."""
+        try:
+            replicas, current = int(hint["replicas"]), hint.get("currentReplicas")
+            load, per_replica = number(hint["load"]), number(hint["perReplica"])
+            effective_time = from_time(hint["effectiveTime"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if replicas < 1 or not per_replica > 0 or effective_time is None:
+            return None
+        return cls(
+            replicas=replicas,
+            current_replicas=None if current is None else int(current),
+            load=load,
+            per_replica=per_replica,
+            evidence=str(hint.get("evidence", "")),
+            effective_time=effective_time,
+            reason=str(hint.get("reason", "")),
+            limited_by=str(hint.get("limitedBy", "")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +150,7 @@ class Published:
         model_kind: What made the forecast; empty while there is none.
         conditions: In the order of the status.
         skill: How past forecasts did; None where it does not say.
+        hint: The hint; None while there is none.
     """
 
     digest: bytes
@@ -107,6 +159,7 @@ class Published:
     model_kind: str = ""
     conditions: tuple[Condition, ...] = ()
     skill: PublishedSkill | None = None
+    hint: PublishedHint | None = None
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of one type; None while it was never set."""
@@ -115,13 +168,16 @@ class Published:
     @classmethod
     def parse(cls, status: Mapping[str, Any]) -> "Published":
         """From the status of a resource; {} for one that has none."""
+        conditions = tuple(_condition(condition) for condition in status.get("conditions") or [])
+        drifts = any((one.type, one.reason) == ("Trusted", "Drift") for one in conditions)
         return cls(
             digest=digest(status),
             issued_time=from_time(status.get("issuedTime")),
             expire_time=from_time(status.get("expireTime")),
             model_kind=str((status.get("model") or {}).get("kind", "")),
-            conditions=tuple(_condition(condition) for condition in status.get("conditions") or []),
-            skill=PublishedSkill.parse(status.get("skill") or {}),
+            conditions=conditions,
+            skill=PublishedSkill.parse(status.get("skill") or {}, drifts=drifts),
+            hint=PublishedHint.parse(status.get("hint") or {}),
         )
 
 

@@ -5,6 +5,7 @@ The schema of the CRD checks most of this too; an API server before 1.25 ignores
 than the schema, so everything is checked here again. Knows nothing of Kubernetes but the spec itself.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from tidecast_operator.published import number
 SIGNALS: Mapping[str, Feature] = {feature.name: feature for feature in (REQUESTS, CPU)}
 _PATH = "spec.scaling"
 _QUANTILES = (0.5, 0.99)
+_LEAST_CARRIED = 1e-6
 
 
 class Mode(StrEnum):
@@ -95,8 +97,8 @@ def _per_replica(value: object) -> float | None:
         carried = number(str(value))
     except ValueError as error:
         raise Misconfigured(f"{_PATH}.perReplica", f"{value!r} is no quantity", remedy) from error
-    if not carried > 0:
-        raise Misconfigured(f"{_PATH}.perReplica", f"{value!r} is not above 0", remedy)
+    if not _LEAST_CARRIED <= carried < math.inf:
+        raise Misconfigured(f"{_PATH}.perReplica", f"{value!r} is not above 0, or beyond all measure", remedy)
     return carried
 
 

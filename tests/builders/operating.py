@@ -308,7 +308,8 @@ class Operator:
         writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
         self.metrics, self.noticeboard = SelfMetrics(), Noticeboard()
         self.gauges = Gauges(clock=lambda: self.now)
-        publisher = Publisher(writer, self.metrics, Outlets(self.noticeboard, self.gauges), clock=lambda: self.now)
+        self.outlets = Outlets(self.noticeboard, self.gauges)
+        publisher = Publisher(writer, self.metrics, self.outlets, clock=lambda: self.now)
         self._publisher = publisher
         self.restart()
 

@@ -2,9 +2,12 @@
 From a forecast to the hint in the status, the conditions beside it, and what autoscalers are told.
 """
 
+import asyncio
+
 import pytest
 
 from builders.operating import Operator, forecast_body, forecaster_body, operator
+from tidecast_operator.errors import PredictorUnavailable
 from tidecast_operator.hints.board import Unknown, Withheld
 
 SPF = "ServicePerformanceForecast"
@@ -81,8 +84,8 @@ async def test_trust_is_judged_by_what_the_hint_leans_on():
 
     await shop.run(cycles=40)
 
-    # The doubles measure no CPU: nothing of it ever came true.
-    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("False", "TooFewSamples")
+    # The doubles measure no CPU.
+    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("False", "InputStale")
 
 
 async def test_trust_is_judged_at_the_end_of_the_lead_time():
@@ -215,3 +218,58 @@ async def test_a_replica_that_leads_no_more_tells_prometheus_nothing():
     await shop.run()
 
     assert "tidecast_hint_replicas{" not in shop.gauges.exposition().decode()
+
+
+async def test_a_hint_that_was_offered_is_offered_through_a_restart_without_a_predictor():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+    before = told(shop)
+
+    shop.restart()
+    shop.predictor.error = PredictorUnavailable("it starts")
+    await shop.run(cycles=2)
+
+    assert told(shop).replicas == before.replicas
+
+
+async def test_drift_is_not_forgotten_over_a_restart():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+    shop.predictor.slope = -20 * RISE
+    await shop.run(cycles=8)
+
+    shop.restart()
+    await shop.run(cycles=2)
+
+    assert shop.conditions(SPF, "checkout", "shop")["Trusted"] == ("False", "Drift")
+
+
+async def test_floors_that_cannot_be_looked_at_do_not_end_the_cycles(monkeypatch):
+    shop = shop_with(mode="Active")
+
+    def broken(_):
+        raise KeyError("spec")
+
+    monkeypatch.setattr(shop.outlets, "follow", broken)
+    watcher = Watcher()
+    running = asyncio.create_task(shop.cycle.run(watcher))
+    async with asyncio.timeout(10):
+        await watcher.has_failed.wait()
+    await asyncio.sleep(0)
+
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Watcher:
+    """Waits for a cycle that breaks."""
+
+    def __init__(self):
+        self.has_failed = asyncio.Event()
+
+    def completed(self, *_, **__):
+        pass
+
+    def failed(self):
+        self.has_failed.set()

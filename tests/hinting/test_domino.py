@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
 from tidecast_contract.features import ERRORS, FEATURES, READY_REPLICAS, REQUESTS, index_of
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
-from tidecast_operator.hints.domino import in_the_lee
+from tidecast_operator.hints.domino import Lee, in_the_lee, without
 
 NAMES = ("web", "cart", "pay", "search")
 CALLS = np.array([[0, 1, 0], [1, 2, 3]])
@@ -60,3 +62,29 @@ def test_what_is_not_measured_is_no_failure():
 
 def test_a_short_window_knows_no_usual_errors():
     assert lee(errors=[("web", 0, 0.2)], steps=5) == {"cart", "pay", "search"}
+
+
+def test_who_is_in_the_lee_for_too_long_is_not_counted_any_more():
+    lee, failing = Lee(), window(errors=[("web", 27, 0.4)])
+    later = replace(failing, end_time=failing.end_time + 3660)
+
+    assert lee.lately(failing, longest_seconds=3600)
+    assert lee.lately(later, longest_seconds=3600) == frozenset()
+
+
+def test_a_failure_that_ended_and_comes_again_begins_anew():
+    lee, failing = Lee(), window(errors=[("web", 27, 0.4)])
+    lee.lately(failing, longest_seconds=60)
+    lee.lately(replace(window(), end_time=failing.end_time + 60), longest_seconds=60)
+
+    assert lee.lately(replace(failing, end_time=failing.end_time + 120), longest_seconds=60)
+
+
+def test_what_is_left_out_is_not_measured_and_the_rest_is():
+    whole = window()
+
+    left = without(whole, frozenset({whole.services[1]}))
+
+    assert np.isnan(left.values[:, 1]).all()
+    np.testing.assert_array_equal(left.values[:, 0], whole.values[:, 0])
+    assert np.isfinite(whole.values[:, 1, 0]).all()

@@ -57,6 +57,19 @@ def test_a_hint_is_held_before_it_falls():
     assert HOLD_SECONDS == 300
 
 
+@pytest.mark.parametrize("left", [2, None])
+def test_ready_replicas_that_vanish_do_not_lower_a_hint(left):
+    hints = decided_in_turn(*[5000.0] * 10, current_replicas=[50, *[left] * 9], scaling=Scaling(min_replicas=1))
+
+    assert {hint.replicas for hint in hints} == {50}
+
+
+def test_a_hint_is_held_over_one_step_however_long_that_is():
+    hints = decided_in_turn(900.0, 200.0, 200.0, 200.0, every=3600, step_seconds=3600)
+
+    assert [hint.replicas for hint in hints] == [9, 9, 2, 2]
+
+
 def test_less_demand_while_a_caller_fails_is_not_believed():
     hints = decided_in_turn(*[900.0] * 2, *[100.0] * 20, caller_fails=[False] * 2 + [True] * 19 + [False])
 

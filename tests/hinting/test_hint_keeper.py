@@ -10,6 +10,7 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.keeper import HintKeeper, Seen
+from tidecast_operator.published import to_time
 from tidecast_operator.resources import ForecastResource
 
 NOW, STEP, HORIZON = 1_800_000_000, 60, 30
@@ -141,3 +142,94 @@ def test_another_object_of_the_same_name_begins_without_a_past():
     later = Seen(NOW + 60, window(end_time=NOW + 60), forecast(lambda _: 100.0, issued_time=NOW + 60))
 
     assert hinted(replace(resource(), uid="another"), seen=later, kept=kept).hint.replicas == 1
+
+
+def told(*, replicas=9, evidence="", expires=NOW + 300, generation=1, **scaling):
+    """A resource whose status tells a hint, as after a restart."""
+    status = {
+        "issuedTime": to_time(NOW - 60),
+        "expireTime": to_time(expires),
+        "hint": {
+            "replicas": replicas,
+            "load": "850",
+            "perReplica": "100",
+            "effectiveTime": to_time(NOW + 120),
+            "reason": "because",
+        }
+        | ({"evidence": evidence} if evidence else {}),
+        "conditions": [{"type": "Ready", "status": "True", "observedGeneration": generation}],
+    }
+    spec = {"perReplica": None if evidence else "100"} | scaling
+    return ForecastResource.parse(forecast_body(scaling=spec) | {"status": status})
+
+
+NOTHING = Seen(NOW)
+
+
+def test_after_a_restart_a_hint_goes_on_until_its_forecast_expires():
+    kept, one = keeper(), told()
+
+    now = kept.after(NOTHING, [one])[KEY]
+    later = kept.after(Seen(NOW + 300), [one])[KEY]
+
+    assert (now.hint.replicas, now.expire_time) == (9, NOW + 300)
+    assert (later.hint, later.reason) == (None, "NoForecast")
+
+
+def test_after_a_restart_the_first_hint_is_held_before_it_falls():
+    seen = Seen(NOW, window(), forecast(lambda _: 100.0))
+
+    assert hinted(told(), seen=seen).hint.replicas == 9
+
+
+@pytest.mark.parametrize(
+    "changes", [{"generation": 0}, {"expires": NOW}], ids=["its spec has changed", "its forecast has expired"]
+)
+def test_after_a_restart_a_hint_does_not_go_on_when(changes):
+    assert hinted(told(**changes), seen=NOTHING).hint is None
+
+
+def test_once_there_was_a_hint_of_its_own_that_of_before_a_restart_is_over():
+    kept, one = keeper(), told()
+    hinted(one, kept=kept)
+
+    later = kept.after(Seen(NOW + 299, window(), None, None), [replace(one, scaling={}, generation=2)])
+
+    # Another spec: the capacity is not known any more, and what was told before counts for nothing.
+    assert later[KEY].reason == "CapacityUnknown"
+
+
+class Learned:
+    """Knows one capacity, which can be changed."""
+
+    def __init__(self, per_replica, *, is_limit=False):
+        self.capacity = Capacity(per_replica, 500, is_limit=is_limit, evidence="seen")
+
+    def of(self, *_):
+        return self.capacity
+
+
+def carried(kept, per_replica, *, is_limit=False):
+    seen = Seen(NOW, window(), forecast(), Learned(per_replica, is_limit=is_limit))
+    return kept.after(seen, [replace(resource(), scaling={})])[KEY].hint.capacity.per_replica
+
+
+def test_what_was_carried_once_is_not_forgotten_because_more_replicas_carry_less_each():
+    kept = keeper()
+
+    assert [carried(kept, amount) for amount in (100.0, 60.0, 130.0, 20.0)] == [100.0, 100.0, 130.0, 130.0]
+
+
+def test_latency_that_rises_lowers_what_was_carried():
+    kept = keeper()
+
+    assert [carried(kept, 100.0), carried(kept, 80.0, is_limit=True), carried(kept, 60.0)] == [100.0, 80.0, 80.0]
+
+
+def test_what_was_carried_outlives_a_restart():
+    one = told(evidence="100 requests/s a replica is the most that was seen")
+
+    found = hinted(one, seen=Seen(NOW, window(), forecast(), Learned(40.0)))
+
+    assert found.hint.capacity.per_replica == 100.0
+    assert "carried before" in found.hint.capacity.evidence

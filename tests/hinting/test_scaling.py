@@ -33,6 +33,8 @@ def test_every_field_is_read():
         pytest.param({"signal": "Memory"}, "signal", id="a signal that is none"),
         pytest.param({"perReplica": "0"}, "perReplica", id="a replica that carries nothing"),
         pytest.param({"perReplica": "nan"}, "perReplica", id="a replica that carries nobody knows what"),
+        pytest.param({"perReplica": "inf"}, "perReplica", id="a replica that carries everything"),
+        pytest.param({"perReplica": "1e-320"}, "perReplica", id="a replica that carries next to nothing"),
         pytest.param({"perReplica": "many"}, "perReplica", id="no quantity"),
         pytest.param({"quantile": "0.3"}, "quantile", id="a quantile below the median"),
         pytest.param({"quantile": "1"}, "quantile", id="the quantile 1"),
@@ -48,3 +50,10 @@ def test_what_cannot_be_followed_is_named_with_a_remedy(spec, field):
 
     assert caught.value.field == f"spec.scaling.{field}"
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1k", 1000.0), ("2M", 2e6), ("500m", 0.5), ("20000000n", 0.02), (".5", 0.5)]
+)
+def test_every_suffix_that_the_schema_takes_is_read(text, value):
+    assert parse({"perReplica": text}).per_replica == pytest.approx(value)

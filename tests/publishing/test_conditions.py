@@ -42,6 +42,15 @@ def test_a_service_that_is_not_measured_any_more_is_not_trusted():
     assert silent == ("False", "InputStale")
 
 
+def test_a_hint_whose_signal_is_not_measured_any_more_is_not_trusted():
+    skill = Skill(REQUESTS, 300, 200.0, error=0.5, naive_error=1.0, bias=0.0, coverage=0.8, drifts=False)
+
+    conditions = forecast_conditions(is_judged=True, skill=skill, is_signal_measured=False)
+
+    assert conditions["Trusted"] == ("False", "InputStale")
+    assert conditions["MetricsAvailable"][0] == "True"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

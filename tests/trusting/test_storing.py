@@ -1,12 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from builders.forecasts_past import BEGIN, SERVICES, STEP, Past, forecast, knows
 from tidecast_contract.features import REQUESTS
+from tidecast_operator.published import PublishedSkill
+from tidecast_operator.trust.comparing import aged
 from tidecast_operator.trust.keeper import Keeper
-from tidecast_operator.trust.storing import Store, aged
+from tidecast_operator.trust.storing import Store
 
 
 @pytest.fixture
@@ -81,3 +84,37 @@ def test_a_record_of_the_future_is_not_believed(tmp_path):
 
     assert skills.of(SERVICES[0], REQUESTS, 60) is None
     assert early.window().end_time == BEGIN + 5 * STEP
+
+
+def test_a_file_of_other_features_is_begun_anew(past, tmp_path):
+    store = Store(tmp_path)
+    store.save(replace(past.record, drifts=past.record.drifts[:, :-1]))
+
+    assert store.load() is None
+
+
+def test_after_a_long_time_without_measurements_little_is_left(past):
+    before = past.skill().samples
+    past.measured.clear()
+    past.step += 2 * 1440
+
+    past.go(2)
+
+    assert past.skill() is None or past.skill().samples < 0.05 * before
+
+
+def test_a_keeper_that_forgot_goes_on_from_what_the_resources_tell():
+    keeper, past = Keeper(), Past()
+    for _ in range(60):
+        past.go(1)
+        after(keeper, past)
+    keeper.forget()
+    told = PublishedSkill("RequestsPerSecond", 300, 200.0, 1.0, 2.0, 0.0, 0.8, drifts=True)
+
+    past.go(1)
+    window = past.window()
+    skills = keeper.after(window, forecast(window, knows(past.step)), lambda: {(SERVICES[0], REQUESTS): told})
+
+    assert skills.of(SERVICES[0], REQUESTS, 300).samples == pytest.approx(200)
+    assert skills.of(SERVICES[0], REQUESTS, 300).drifts
+    assert skills.of(SERVICES[1], REQUESTS, 300) is None

@@ -5,6 +5,7 @@ Shapes: `T` steps, `N` services.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,30 @@ def in_the_lee(window: Snapshot) -> frozenset[ServiceId]:
         before = reached.sum()
         reached[callees[failing[callers] | reached[callers]]] = True
     return frozenset(window.services[row] for row in np.flatnonzero(reached))
+
+
+class Lee:
+    """Who is in the lee of a failing service, and for how long already."""
+
+    def __init__(self) -> None:
+        self._since: dict[ServiceId, int] = {}
+
+    def lately(self, window: Snapshot, *, longest_seconds: int) -> frozenset[ServiceId]:
+        """Those that have not been there for longer than *longest_seconds*."""
+        self._since = {service: self._since.get(service, window.end_time) for service in in_the_lee(window)}
+        return frozenset(
+            service for service, since in self._since.items() if window.end_time - since <= longest_seconds
+        )
+
+
+def without(window: Snapshot, services: frozenset[ServiceId]) -> Snapshot:
+    """The same, as if nothing of *services* had been measured."""
+    rows = [row for row, service in enumerate(window.services) if service in services]
+    if not rows:
+        return window
+    values = window.values.copy()
+    values[:, rows] = np.nan
+    return replace(window, values=values)
 
 
 def _failing(window: Snapshot) -> NDArray[np.bool_]:

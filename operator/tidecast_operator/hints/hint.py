@@ -74,7 +74,7 @@ class Memory:
     What a hint depends on besides the present.
 
     Attributes:
-        asked: (time, replicas) pairs of the last `HOLD_SECONDS`, the oldest first.
+        asked: (time, replicas) pairs of the last `Facts.hold_seconds`, the oldest first.
         guarded: Replicas that are kept up while a caller fails; 0 while none does.
         guarded_since: Since when, unix seconds.
     """
@@ -91,6 +91,7 @@ class Facts:
 
     Attributes:
         now: Unix seconds.
+        step_seconds: Between two hints.
         demand: Within the lead time.
         capacity: What one replica carries.
         current_replicas: Ready ones; None if that is not known.
@@ -104,6 +105,12 @@ class Facts:
     current_replicas: int | None = None
     caller_fails: bool = False
     memory: Memory = field(default_factory=Memory)
+    step_seconds: int = 60
+
+    @property
+    def hold_seconds(self) -> int:
+        """How long a hint is held before it falls; over one step at least, however long that is."""
+        return max(HOLD_SECONDS, 2 * self.step_seconds)
 
 
 def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
@@ -135,13 +142,15 @@ def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
 
 def _rising(needed: int, facts: Facts, scaling: Scaling) -> tuple[int, Limit]:
     base = max(facts.current_replicas or 0, scaling.min_replicas)
-    highest = max(math.floor(RISE_FACTOR * base), base + RISE_REPLICAS)
+    before = facts.memory.asked[-1][1] if facts.memory.asked else 0
+    # Ready replicas that vanish are no reason to ask for fewer.
+    highest = max(math.floor(RISE_FACTOR * base), base + RISE_REPLICAS, before)
     return (highest, Limit.RISE_LIMIT) if needed > highest else (needed, Limit.NONE)
 
 
 def _remember(asked: int, facts: Facts) -> Memory:
     before = facts.memory
-    recent = (*((time, replicas) for time, replicas in before.asked if time > facts.now - HOLD_SECONDS),)
+    recent = (*((time, replicas) for time, replicas in before.asked if time > facts.now - facts.hold_seconds),)
     memory = (*(pair for pair in recent if pair[0] != facts.now), (facts.now, asked))
     if not facts.caller_fails:
         return Memory(memory)

@@ -16,7 +16,8 @@ from tidecast_operator.errors import Misconfigured
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.demand import Demand, highest
 from tidecast_operator.hints.domino import in_the_lee
-from tidecast_operator.hints.hint import Facts, Hint, Memory, decide
+from tidecast_operator.hints.hint import Facts, Hint, decide
+from tidecast_operator.hints.past import Past
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.scaling import Scaling, parse
 
@@ -24,6 +25,7 @@ WITHOUT_HINT = ("InvalidScaling", "NoForecast", "CapacityUnknown", "DemandUnknow
 """Why there may be none, as reasons of a condition."""
 
 _RECENT_STEPS = 5
+_USUAL_STEP_SECONDS = 60
 
 
 class KnowsCapacities(Protocol):
@@ -84,7 +86,7 @@ class HintKeeper:
     def __init__(self, *, valid_steps: int) -> None:
         self._valid_steps = valid_steps
         self._parsed: dict[tuple[str, int], Scaling | Misconfigured] = {}
-        self._memories: dict[str, Memory] = {}
+        self._pasts: dict[str, Past] = {}
         self._window: Snapshot | None = None
         self._forecast: Forecast | None = None
 
@@ -96,13 +98,19 @@ class HintKeeper:
         asking = [resource for resource in resources if resource.scaling is not None]
         self._parsed = {(one.uid, one.generation): self._scaling(one) for one in asking}
         look = _Look(seen, self._window, self._forecast, valid_steps=self._valid_steps)
-        memories: dict[str, Memory] = {}
+        pasts: dict[str, Past] = {}
         hinted = {}
         for resource in asking:
             scaling = self._parsed[resource.uid, resource.generation]
-            memory = self._memories.get(resource.uid, Memory())
-            hinted[resource.key], memories[resource.uid] = _hinted(look, resource, scaling, memory)
-        self._memories = memories
+            if isinstance(scaling, Misconfigured):
+                hinted[resource.key] = Hinted(None, reason="InvalidScaling", message=f"{scaling}.")
+                continue
+            past = self._pasts.get(resource.uid)
+            if past is None:
+                past = Past.of(resource, scaling, now=seen.now, step_seconds=look.step_seconds)
+            found, pasts[resource.uid] = _hinted(look, resource, scaling, past)
+            hinted[resource.key] = _or_told(found, resource, pasts[resource.uid], now=seen.now)
+        self._pasts = pasts
         return hinted
 
     def _scaling(self, resource: ForecastResource) -> Scaling | Misconfigured:
@@ -120,6 +128,7 @@ class _Look:
 
     def __init__(self, seen: Seen, window: Snapshot | None, forecast: Forecast | None, *, valid_steps: int) -> None:
         self.now = seen.now
+        self.step_seconds = _USUAL_STEP_SECONDS if forecast is None else forecast.step_seconds
         self._capacities = seen.capacities
         self._forecast = forecast
         self.issued_time = 0 if forecast is None else forecast.issued_time
@@ -154,33 +163,42 @@ class _Look:
         return service in self._lee
 
 
-def _hinted(
-    look: _Look, resource: ForecastResource, scaling: Scaling | Misconfigured, memory: Memory
-) -> tuple[Hinted, Memory]:
-    if isinstance(scaling, Misconfigured):
-        return Hinted(None, reason="InvalidScaling", message=f"{scaling}."), memory
+def _hinted(look: _Look, resource: ForecastResource, scaling: Scaling, past: Past) -> tuple[Hinted, Past]:
     found = Hinted(scaling, issued_time=look.issued_time, expire_time=look.expire_time)
     service = resource.target
     if service is None or resource.suspend or look.now >= look.expire_time:
         message = "There is no forecast that has not expired; see ForecastFresh."
-        return replace(found, reason="NoForecast", message=message), memory
-    capacity, demand = look.capacity(service, scaling), look.demand(service, scaling)
+        return replace(found, reason="NoForecast", message=message), past
+    capacity = look.capacity(service, scaling)
     if capacity is None:
         message = "What a replica carries is not known; give spec.scaling.perReplica, or wait until it is learned."
-        return replace(found, reason="CapacityUnknown", message=message), memory
+        return replace(found, reason="CapacityUnknown", message=message), past
+    if capacity.is_learned:
+        capacity, past = past.capacity(capacity, scaling.signal.name)
+    demand = look.demand(service, scaling)
     if demand is None:
         message = "The forecast says nothing of this signal and quantile within the lead time yet; wait for its band."
-        return replace(found, reason="DemandUnknown", message=message), memory
+        return replace(found, reason="DemandUnknown", message=message), past
     facts = Facts(
         now=look.now,
         demand=demand,
         capacity=capacity,
         current_replicas=look.current_replicas(service),
         caller_fails=look.caller_fails(service),
-        memory=memory,
+        memory=past.memory,
+        step_seconds=look.step_seconds,
     )
     hint, memory = decide(facts, scaling)
-    return replace(found, hint=hint), memory
+    return replace(found, hint=hint), replace(past, memory=memory, told=None)
+
+
+def _or_told(found: Hinted, resource: ForecastResource, past: Past, *, now: int) -> Hinted:
+    """What was found, or else what was told before a restart, for as long as that holds."""
+    expire_time = resource.published.expire_time
+    if found.hint is not None or past.told is None or resource.suspend or expire_time is None or expire_time <= now:
+        return found
+    issued_time = resource.published.issued_time or 0
+    return Hinted(found.scaling, past.told, issued_time=issued_time, expire_time=expire_time)
 
 
 def _ready_replicas(window: Snapshot) -> Mapping[ServiceId, int]:

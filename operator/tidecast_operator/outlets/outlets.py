@@ -54,7 +54,8 @@ class Outlets:
         """Another replica leads: what this one knew is not to stand beside what that one says."""
         self._gauges.clear()
         if self._floors is not None:
-            self._floors.follow(self._noticeboard.board)
+            # Of a board that knows nothing: it touches none, and looks at all of them when this replica leads again.
+            self._floors.follow(Board())
 
 
 def by_key(report: FloorReport) -> Mapping[tuple[str, str], FloorProblem]:

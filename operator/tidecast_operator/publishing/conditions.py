@@ -43,6 +43,7 @@ class ForecastFacts:
         is_observed: Whether telemetry came in at all this time; without it the next two say nothing.
         in_graph: Whether a call to or from it was seen.
         is_measured: Whether its requests were measured in the last steps.
+        is_signal_measured: Whether what its hint leans on was; True where nobody asks for one.
         model: What made its forecast this time; None if there was none.
         model_reason: Why not a better one.
         expire_time: Of the forecast that stands in its status, unix seconds; None if none does.
@@ -61,6 +62,7 @@ class ForecastFacts:
     is_observed: bool = True
     in_graph: bool = True
     is_measured: bool = True
+    is_signal_measured: bool = True
     model: ModelKind | None = None
     model_reason: str = ""
     expire_time: int | None = None
@@ -79,7 +81,7 @@ def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, .
         previous.condition("Trusted"),
         is_judged=facts.is_judged,
         is_fresh=fresh.status == "True",
-        is_measured=facts.is_measured,
+        is_measured=facts.is_measured and facts.is_signal_measured,
     )
     return (
         _forecast_ready(facts, fresh),

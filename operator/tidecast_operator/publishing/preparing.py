@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tidecast_contract.features import REQUESTS, index_of
+from tidecast_contract.features import REQUESTS, Feature, index_of
 from tidecast_contract.forecast import Forecast, ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
@@ -25,6 +26,7 @@ from tidecast_operator.publishing.hinted import OFFERED, entry, hint_block
 from tidecast_operator.publishing.status import VALID_STEPS, Statuses, skill_block
 from tidecast_operator.publishing.writer import StatusWrite, needed
 from tidecast_operator.resources import ForecastResource
+from tidecast_operator.scaling import SIGNALS
 from tidecast_operator.trust.skills import Skill, Skills
 
 JUDGED_FEATURE, JUDGED_SECONDS = REQUESTS, 300
@@ -126,6 +128,7 @@ class _View:
         self._speakers = speakers(resources)
         self._kinds: Mapping[ServiceId, ModelKind] = {}
         self._statuses: Statuses | None = None
+        self._by_signal: Mapping[Feature, set[ServiceId]] = {}
         self._measured: set[ServiceId] = set()
         self._connected: set[ServiceId] = set()
         if outcome.window is not None:
@@ -137,8 +140,12 @@ class _View:
             self._kinds = dict(zip(outcome.forecast.services, outcome.forecast.kinds, strict=True))
 
     def _look_at(self, window: Snapshot) -> None:
-        recent = np.isfinite(window.values[-_RECENT_STEPS:, :, index_of(REQUESTS)]).any(axis=0)
-        self._measured = {window.services[row] for row in np.flatnonzero(recent)}
+        recent: NDArray[np.bool_] = np.asarray(np.isfinite(window.values[-_RECENT_STEPS:]).any(axis=0))
+        self._by_signal = {
+            signal: {window.services[row] for row in np.flatnonzero(recent[:, index_of(signal)])}
+            for signal in SIGNALS.values()
+        }
+        self._measured = self._by_signal[REQUESTS]
         self._connected = {window.services[row] for row in np.unique(window.calls)}
 
     def status(self, resource: ForecastResource) -> dict[str, Any] | None:
@@ -160,18 +167,21 @@ class _View:
             return None
         return self._outcome.hints.get(resource.key)
 
+    def _signal(self, resource: ForecastResource) -> Feature:
+        hinted = self._outcome.hints.get(resource.key)
+        return JUDGED_FEATURE if hinted is None or hinted.scaling is None else hinted.scaling.signal
+
     def skill(self, resource: ForecastResource) -> Skill | None:
         """
         How good its past forecasts were, of what a hint would lean on if it asks for one; None where nothing came true.
         """
         if self._outcome.skills is None or resource.target is None:
             return None
-        feature, seconds = JUDGED_FEATURE, JUDGED_SECONDS
+        seconds = JUDGED_SECONDS
         hinted = self._outcome.hints.get(resource.key)
         if hinted is not None and hinted.scaling is not None:
-            feature = hinted.scaling.signal
             seconds = hinted.scaling.lead_time_seconds + self._outcome.step_seconds
-        return self._outcome.skills.of(resource.target, feature, seconds)
+        return self._outcome.skills.of(resource.target, self._signal(resource), seconds)
 
     def facts(self, resource: ForecastResource, status: Mapping[str, Any] | None) -> conditions.ForecastFacts:
         """What there is to say about it."""
@@ -187,6 +197,7 @@ class _View:
             is_observed=self._outcome.window is not None,
             in_graph=target in self._connected,
             is_measured=target in self._measured,
+            is_signal_measured=target in self._by_signal.get(self._signal(resource), ()),
             model=None if status is None or target is None else self._kinds[target],
             model_reason="" if forecast is None else forecast.model.reason,
             expire_time=resource.published.expire_time if status is None else from_time(status["expireTime"]),

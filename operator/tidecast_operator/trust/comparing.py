@@ -40,6 +40,8 @@ def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Reco
     Moments that the window does not hold, or where nothing was measured, count for nothing.
     """
     record = record.of(tuple(dict.fromkeys((*window.services, *_lasting(record)))))
+    if window.start_time - record.step_seconds > record.time:
+        record = aged(record, until=window.start_time - record.step_seconds)
     steps = (window.end_time - record.time) // record.step_seconds
     for ago in range(max(0, min(steps, window.steps)) - 1, -1, -1):
         record = _after_step(record, window.end_time - ago * record.step_seconds, window)
@@ -50,6 +52,17 @@ def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Reco
         waiting = [one for one in waiting if one.time != forecast.issued_time]
         waiting.append(_waiting(record, window, forecast))
     return replace(record, time=max(record.time, window.end_time), issued=tuple(waiting))
+
+
+def aged(record: Record, *, until: int) -> Record:
+    """The same after a time without measurements, up to *until*, unix seconds."""
+    seconds = max(0, until - record.time)
+    return replace(
+        record,
+        time=max(record.time, until),
+        long=record.long.faded(math.exp(-2 * seconds / WINDOW_SECONDS)),
+        short=record.short.faded(math.exp(-seconds / record.step_seconds / RECENT_STEPS)),
+    )
 
 
 def _lasting(record: Record) -> Iterator[ServiceId]:

@@ -10,10 +10,10 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.published import PublishedSkill
 from tidecast_operator.resources import ForecastResource
-from tidecast_operator.trust.comparing import advance
+from tidecast_operator.trust.comparing import advance, aged
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
-from tidecast_operator.trust.storing import Store, aged
+from tidecast_operator.trust.storing import Store
 
 _SAVING_STEPS = 10
 
@@ -54,6 +54,10 @@ class Keeper:
         self._save(self._record)
         return Skills(self._record)
 
+    def forget(self) -> None:
+        """Another replica leads: when this one leads again, it begins from what that one has told by then."""
+        self._record = None
+
     def _begin(
         self,
         window: Snapshot,
@@ -62,7 +66,7 @@ class Keeper:
     ) -> Record:
         stored = None if self._store is None or self._record is not None else self._store.load()
         if stored is not None and _fits(stored, forecast) and stored.time <= window.end_time:
-            return aged(stored, until=window.end_time)
+            return aged(stored, until=window.end_time).with_past(pasts())
         new = Record.begin(
             step_seconds=forecast.step_seconds, horizon_steps=forecast.horizon_steps, time=window.end_time
         )

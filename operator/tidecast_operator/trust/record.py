@@ -89,18 +89,32 @@ class Record:
         )
 
     def with_past(self, pasts: Mapping[tuple[ServiceId, Feature], PublishedSkill]) -> "Record":
-        """With what was known of single series at one offset before; that of offsets it has not is left out."""
+        """
+        With what was known of single series at one offset before, where that is more than is known here.
+
+        That of offsets it has not is left out.
+        """
         record = self.of(tuple(dict.fromkeys((*self.services, *(service for service, _ in pasts)))))
         rows = {service: row for row, service in enumerate(record.services)}
-        sums = {name: values.copy() for name, values in record.long.items()}
+        sums, drifts = {name: values.copy() for name, values in record.long.items()}, record.drifts.copy()
         for (service, feature), past in pasts.items():
             if past.offset_seconds % self.step_seconds or past.offset_seconds // self.step_seconds not in self.offsets:
                 continue
             place = self.offsets.index(past.offset_seconds // self.step_seconds)
             at = (rows[service], FORECAST_FEATURES.index(feature), place)
+            if past.samples < sums["moments"][at]:
+                continue
             for name, value in _sums_of(past).items():
                 sums[name][at] = value
-        return replace(record, long=Sums(**sums))
+            drifts[at] = past.drifts
+        return replace(record, long=Sums(**sums), drifts=drifts)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all its shapes fit each other, and the features of today."""
+        shape = (len(self.services), len(FORECAST_FEATURES), len(self.offsets))
+        arrays = (self.drifts, *(values for sums in (self.long, self.short) for _, values in sums.items()))
+        return all(values.shape == shape for values in arrays)
 
     def offset_of(self, seconds: float) -> int:
         """Which of the offsets reaches *seconds* ahead, or else the farthest."""

@@ -4,16 +4,14 @@ The sums over past forecasts in a file, so that they outlive a restart. Forecast
 
 import json
 import logging
-import math
 import os
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from tidecast_contract.services import ServiceId
-from tidecast_operator.trust.comparing import RECENT_STEPS, WINDOW_SECONDS
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.sums import Sums
 
@@ -67,7 +65,7 @@ class Store:
                     part: Sums(**{field.name: file[f"{part}_{field.name}"] for field in fields(Sums)})
                     for part in ("long", "short")
                 }
-                return Record(
+                record = Record(
                     step_seconds=head["step_seconds"],
                     offsets=tuple(head["offsets"]),
                     services=tuple(ServiceId(*one) for one in head["services"]),
@@ -76,19 +74,9 @@ class Store:
                     short=sums["short"],
                     drifts=file["drifts"],
                 )
+                return record if record.is_sound else None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             _log.warning("what is kept of past forecasts in %s cannot be read and begins anew: %s", self._path, error)
             return None
-
-
-def aged(record: Record, *, until: int) -> Record:
-    """The same after a time without measurements, up to *until*, unix seconds."""
-    seconds = max(0, until - record.time)
-    return replace(
-        record,
-        time=max(record.time, until),
-        long=record.long.faded(math.exp(-2 * seconds / WINDOW_SECONDS)),
-        short=record.short.faded(math.exp(-seconds / record.step_seconds / RECENT_STEPS)),
-    )

@@ -120,7 +120,7 @@ class Floors:
         """
         Gives back every floor, of some namespaces or of the whole cluster. Needs nothing of Tidecast's in the cluster.
 
-        Tries again for a quarter of a minute; what is left then is reported.
+        Tries again some times; what is left then is reported. No write is begun after the budget of a try is spent.
         """
         report = FloorReport()
         for number in range(_PASSES):
