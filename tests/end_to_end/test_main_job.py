@@ -9,8 +9,10 @@ import re
 import time
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from kubernetes import client
 
 from builders.scores import errors
 from builders.worlds import FUTURE_SECONDS, LATE
@@ -19,11 +21,14 @@ from tidecast_contract.forecast import Forecast
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator import snapshots
 from tidecast_operator.discovery.workloads import Workloads
+from tidecast_operator.outlets.keda import externalscaler_pb2 as keda_pb
+from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from tidecast_operator.predictor_client import PredictorClient
 from tidecast_operator.telemetry.collector import Collector
 from tidecast_operator.telemetry.prometheus import Connection, Prometheus
 from tidecast_simulator.kubernetes_objects import objects_of
 from tidecast_simulator.shop import shop
+from tidecast_simulator.testbed.process import free_port
 from tidecast_simulator.testbed.prometheus import PrometheusServer
 from tidecast_simulator.testbed.world import World
 from tidecast_simulator.traffic import Simulation
@@ -181,6 +186,78 @@ def test_the_forecast_of_a_deleted_deployment_goes_with_it(shop_world: World) ->
 
     assert shop_world.wait_for(lambda: not shop_world.get("spf", "ads", "--namespace=shop"), timeout_seconds=120)
     shop_world.apply(deployment_of("ads"))
+
+
+@pytest.mark.real("kube-controller-manager")
+def test_a_trusted_hint_reaches_autoscalers_and_preview_takes_it_back(
+    shop_world: World, api_client: client.ApiClient
+) -> None:
+    shop_world.operator.stop()
+    shop_world.apply(autoscaler_of("checkout", floor=2))
+    custom, spf = client.CustomObjectsApi(api_client), ("tidecast.dev", "v1alpha1", "shop", PLURAL, "checkout")
+    # What trust takes is earned in half an hour; here it is told by the status, as after a restart.
+    custom.patch_namespaced_custom_object(*spf, {"spec": {"scaling": SCALING}})
+    custom.patch_namespaced_custom_object_status(*spf, {"status": earned(shop_world)})
+    keda = free_port()
+    operator = shop_world.new_operator("with-outlets", ["--hpa-floors", f"--keda-address=127.0.0.1:{keda}"])
+    with operator.start():
+        raised = shop_world.wait_for(lambda: floor_above(shop_world, 2), timeout_seconds=120)
+        assert shop_world.get("spf", "checkout", "--namespace=shop")["status"]["hint"]["replicas"] == raised
+        assert shop_world.wait_for(lambda: replicas_of(shop_world, "checkout") >= raised, timeout_seconds=60)
+        assert replicas_told(keda) == raised
+
+        custom.patch_namespaced_custom_object(*spf, {"spec": {"scaling": {"mode": "Preview"}}})
+        assert shop_world.wait_for(lambda: not floor_above(shop_world, 2), timeout_seconds=150)
+        assert shop_world.condition("HintOffered", "spf", "checkout", "--namespace=shop")["reason"] == "Preview"
+        with pytest.raises(grpc.RpcError) as refused:
+            replicas_told(keda)
+
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+PLURAL = "serviceperformanceforecasts"
+SCALING = {"mode": "Active", "perReplica": "1", "maxReplicas": 9, "horizontalPodAutoscalerName": "checkout"}
+
+
+def autoscaler_of(name: str, *, floor: int) -> dict[str, Any]:
+    """An autoscaler without metrics: it holds to its bounds all the same."""
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"namespace": "shop", "name": name},
+        "spec": {
+            "minReplicas": floor,
+            "maxReplicas": 20,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        },
+    }
+
+
+def earned(world: World) -> dict[str, Any]:
+    """A status that tells of good forecasts, of what the hint leans on."""
+    figures = {"error": "1", "naiveError": "2", "bias": "0", "skill": "500m", "coverage": "800m", "samples": 200}
+    skill = {"metric": "RequestsPerSecond", "offsetSeconds": 300, "windowSeconds": 86400, **figures}
+    return {**world.get("spf", "checkout", "--namespace=shop")["status"], "skill": skill}
+
+
+def floor_above(world: World, floor: int) -> int:
+    """The floor of the autoscaler; 0 where it is no higher."""
+    found = int(world.get("hpa", "checkout", "--namespace=shop")["spec"]["minReplicas"])
+    return found if found > floor else 0
+
+
+def replicas_of(world: World, name: str) -> int:
+    """That a Deployment is to have."""
+    return int(world.get("deployment", name, "--namespace=shop")["spec"]["replicas"])
+
+
+def replicas_told(port: int) -> int:
+    """What KEDA would be told."""
+    reference = keda_pb.ScaledObjectRef(name="checkout", namespace="shop", scalerMetadata={"metric": "replicas"})
+    asked = keda_pb.GetMetricsRequest(scaledObjectRef=reference, metricName="tidecast-replicas")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answer = ExternalScalerStub(channel).GetMetrics(asked, timeout=10)  # type: ignore[arg-type]
+    return round(answer.metricValues[0].metricValueFloat)  # type: ignore[attr-defined]
 
 
 def deployment_of(name: str) -> dict[str, Any]:

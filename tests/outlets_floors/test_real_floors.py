@@ -3,6 +3,8 @@ Floors on the real API server and controller manager.
 """
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +256,19 @@ def test_everything_is_released_in_some_namespaces_or_all_without_any_definition
 
     assert (report.is_complete, [one.floor for one in shops]) == (True, [2, 2, 2])
     assert [one.marks for one in shops] == [NOTHING] * 3
+
+
+def test_the_command_gives_back_every_floor_and_ends(shop, floors, control_plane):
+    shop.apply()
+    floors.follow(board(shop.entry(9)))
+
+    command = [f"--kubeconfig={control_plane.kubeconfig}", f"--namespace={shop.namespace}"]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("tidecast-operator"), "release-floors", *command], check=False, timeout=60
+    )
+
+    assert done.returncode == 0
+    assert (shop.floor, shop.marks) == (2, NOTHING)
 
 
 def test_all_pages_are_listed(control_plane, new_namespace, autoscalers, monkeypatch):

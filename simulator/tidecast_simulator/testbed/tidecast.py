@@ -33,8 +33,16 @@ def predictor(directory: Path, address: str, arguments: Sequence[str] = ()) -> P
     return Program(command, directory / "predictor.log", lambda: _is_ok(f"http://{http}/readyz"))
 
 
-def operator(directory: Path, kubeconfig: Path, name: str = "operator") -> Program:
-    """An operator, not started yet; *name* is its identity and names its log in *directory*."""
+def operator(directory: Path, kubeconfig: Path, name: str = "operator", arguments: Sequence[str] = ()) -> Program:
+    """
+    An operator, not started yet.
+
+    Args:
+        directory: For its log.
+        kubeconfig: How it reaches the API server.
+        name: Its identity, which also names its log.
+        arguments: More flags for its command line.
+    """
     http = f"127.0.0.1:{free_port()}"
     command = [
         _script("tidecast-operator"),
@@ -42,6 +50,7 @@ def operator(directory: Path, kubeconfig: Path, name: str = "operator") -> Progr
         f"--kubeconfig={kubeconfig}",
         f"--http-address={http}",
         f"--identity={name}",
+        *arguments,
     ]
     return Program(command, directory / f"{name}.log", lambda: _is_ok(f"http://{http}/healthz"))
 

@@ -110,9 +110,9 @@ class World:
         self.kubectl("wait", "--for=condition=Established", *definitions)
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tidecast-system"}})
 
-    def new_operator(self, name: str = "operator") -> Program:
+    def new_operator(self, name: str = "operator", arguments: Sequence[str] = ()) -> Program:
         """Another operator on the same cluster, not started yet; *name* is its identity and names its log."""
-        return tidecast.operator(self.directory, self.control_plane.kubeconfig, name)
+        return tidecast.operator(self.directory, self.control_plane.kubeconfig, name, arguments)
 
     def forecaster(self, **spec: object) -> dict[str, Any]:
         """The Forecaster `default` for this world, with fields of its spec replaced or added."""
