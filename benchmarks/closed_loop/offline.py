@@ -198,6 +198,11 @@ def questions() -> Mapping[str, list[Variant]]:
         "hold-down": vary("hold", (0, 60, 120, 300, 600)),
         "rise limit": vary("rise", ((1.25, 1), (1.5, 2), (2.0, 4), (4.0, 8), (10.0, 100))),
         "cap over the median": vary("cap", (1.0, 1.1, 1.2, 1.3, 1.5)),
+        "together": [
+            replace(middle, lead=120, share=0.85),
+            replace(middle, lead=120, share=0.85, quantile=0.8),
+            replace(middle, forecast="day before", lead=120, share=0.85),
+        ],
         "start-up of two minutes": [
             slow,
             *vary("share", (0.7, 0.75), slow),

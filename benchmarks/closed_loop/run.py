@@ -310,7 +310,7 @@ def _flags() -> tuple[Settings, Path, Path | None]:
     add("--load", choices=LOADS, default="rhythm")
     add("--scaler", choices=SCALERS, default="floor")
     add("--minutes", type=float, default=30.0, help="real ones that are scored")
-    add("--warm-up-minutes", type=float, default=12.0, help="real ones before, with forecasts")
+    add("--warm-up-minutes", type=float, default=35.0, help="real ones before, with forecasts")
     add("--history-hours", type=float, default=48.0, help="real ones")
     add("--factor", type=float, default=12.0, help="how much faster than in the model's world everything is")
     add("--seed", type=int, default=0)
