@@ -2,7 +2,11 @@
 The identity of a service, the same in the graph, on the wire and in history.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 EXTERNAL = "External"
 
@@ -47,3 +51,9 @@ class ServiceId:
         if len(parts) != 3:
             raise ValueError(f"a service is written namespace/kind/name, not {text!r}")
         return cls(*parts)
+
+
+def rows_of(wanted: Sequence[ServiceId], known: Sequence[ServiceId]) -> NDArray[np.int64]:
+    """Where each of the *wanted* stands among the *known*, int64 of shape (N,); -1 for one that does not."""
+    place = {service: row for row, service in enumerate(known)}
+    return np.array([place.get(service, -1) for service in wanted], dtype=np.int64)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidecast_operator import snapshots
+from tidecast_operator.background import Background
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.doors import Collects
 from tidecast_operator.errors import TidecastError
@@ -87,13 +88,13 @@ class CapacityFiller:
         self._keeper = keeper
         self._back_to: int | None = None
         self._is_complete = False
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("capacity filling")
         self._collector: Collects | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether a chunk is under way."""
-        return self._task is not None and not self._task.done()
+        return self._background.is_running
 
     @property
     def is_ready(self) -> bool:
@@ -118,28 +119,23 @@ class CapacityFiller:
         """
         if self._is_complete or self._keeper.begin_time is None or (self.is_running and collector is self._collector):
             return
-        if self._task is not None:
-            self._task.cancel()  # it asks a Prometheus that is not the one in use any more
+        # What is under way is cancelled: it asks a Prometheus that is not the one in use any more.
+        self._background.cancel()
         wanted = Wanted(self._keeper.begin_time, step_seconds, services)
         chunk = next_chunk(wanted, self._back_to)
         if chunk is None:
             self._is_complete = True
             return
         self._collector = collector
-        self._task = asyncio.create_task(
-            self._fill(chunk, wanted.coarse_seconds, collector, workloads), name="capacity filling"
-        )
+        self._background.start(self._fill(chunk, wanted.coarse_seconds, collector, workloads))
 
     async def idle(self) -> None:
         """Returns when nothing is under way."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self._background.idle()
 
     async def stop(self) -> None:
         """Ends what is under way; it is taken up again where it was."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def _fill(
         self, chunk: tuple[int, int], step_seconds: int, collector: Collects, workloads: Callable[[], WorkloadIndex]

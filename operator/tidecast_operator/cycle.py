@@ -8,11 +8,11 @@ tried again at the next step; the old forecasts stay and age.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tidecast_contract.errors import ContractMismatch
-from tidecast_contract.forecast import ModelKind
+from tidecast_contract.forecast import Forecast, ModelKind
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import PredictorStatus, TrainingState
 from tidecast_operator.advising import Adviser
@@ -28,9 +28,11 @@ from tidecast_operator.publishing.forecaster_status import HistoryFacts
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
 from tidecast_operator.publishing.status import VALID_STEPS
+from tidecast_operator.resources import ForecastResource
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
 from tidecast_operator.trust.keeper import Keeper, pasts_of
+from tidecast_operator.trust.skills import Skills
 from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
@@ -216,18 +218,22 @@ class Cycle:
         if found.observed is None:
             return
         with found.stage("judge"):
-            resources, window = self._picture.forecasts(), found.observed.window
-            # Who is called by a failing service is not judged: what was to come did not, and that is no fault of a forecast.
-            judged = without(window, self._lee.lately(window, longest_seconds=GUARD_SECONDS))
             found.skills = await asyncio.to_thread(
-                self._trust.after, judged, found.forecast, lambda: pasts_of(resources)
+                self._skills, found.observed.window, found.forecast, self._picture.forecasts()
             )
+
+    def _skills(
+        self, window: Snapshot, forecast: Forecast | None, resources: Sequence[ForecastResource]
+    ) -> Skills | None:
+        # Who is called by a failing service is not judged: what was to come did not, and that is no fault of a forecast.
+        judged = without(window, self._lee.lately(window, longest_seconds=GUARD_SECONDS))
+        return self._trust.after(judged, forecast, lambda: pasts_of(resources))
 
     async def _hint(self, found: Round) -> None:
         """How many replicas are needed, also from an older forecast that has not expired."""
         with found.stage("hint"):
             found.hints = await self._adviser.advise(
-                asking(self._picture.forecasts()),
+                await asyncio.to_thread(asking, self._picture.forecasts()),
                 now=int(self._clock()),
                 window=None if found.observed is None else found.observed.window,
                 forecast=found.forecast,

@@ -14,6 +14,7 @@ from tidecast_contract.errors import ContractMismatch
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus
 from tidecast_operator import snapshots
+from tidecast_operator.background import Background
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.doors import Collects, Predicts
 from tidecast_operator.errors import TidecastError
@@ -91,7 +92,7 @@ class HistoryFiller:
     def __init__(self) -> None:
         self._asked = Asked()
         self._known_end = 0
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("history filling")
         self._doors: tuple[Collects, Predicts] | None = None
         self._message = ""
         self._is_interrupted = False
@@ -99,7 +100,7 @@ class HistoryFiller:
     @property
     def is_running(self) -> bool:
         """Whether history is being fetched now."""
-        return self._task is not None and not self._task.done()
+        return self._background.is_running
 
     @property
     def is_progressing(self) -> bool:
@@ -121,9 +122,8 @@ class HistoryFiller:
         """
         if history.step_seconds != step_seconds or history.end_time < self._known_end:
             self._asked = Asked()
-            if self._task is not None:
-                # What is under way was meant for the old history: it would leave a hole that nobody sees.
-                self._task.cancel()
+            # What is under way was meant for the old history: it would leave a hole that nobody sees.
+            self._background.cancel()
         self._known_end = history.end_time
 
     def appendable(self, window: Snapshot, history: HistoryStatus) -> Snapshot | None:
@@ -167,24 +167,21 @@ class HistoryFiller:
         """
         if self.is_running and doors == self._doors:
             return
-        if self._task is not None:
-            self._task.cancel()  # it asks a Prometheus or a predictor that is not the one in use any more
+        # What is under way is cancelled: it asks a Prometheus or a predictor that is not the one in use any more.
+        self._background.cancel()
         self._doors = doors
         if next_chunk(history, wanted, self._asked) is None:
             self._message = ""
             return
-        self._task = asyncio.create_task(self._fill(history, wanted, doors, workloads), name="history filling")
+        self._background.start(self._fill(history, wanted, doors, workloads))
 
     async def idle(self) -> None:
         """Returns when nothing is under way."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self._background.idle()
 
     async def stop(self) -> None:
         """Ends what is under way; it is taken up again where it was."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def _fill(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_certificates import TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.outlets.keda.server import KedaServer
 from tidecast_operator.outlets.metrics_api import front_proxy
@@ -111,13 +111,20 @@ class Serving:
         async with AsyncExitStack() as stack:
             for name, server in (("KEDA", self._keda), ("metrics API", self._metrics_api), ("relay", self._relay)):
                 if server is not None:
-                    await server.start()
+                    await _started(server, name)
                     stack.push_async_callback(server.stop)
                     _log.info("%s on port %d", name, server.port)
             waiting: Coroutine[Any, Any, object] = (
                 asyncio.Event().wait() if self._client is None else self._client.run()
             )
             await waiting
+
+
+async def _started(server: KedaServer | MetricsApi | RelayServer, name: str) -> None:
+    try:
+        await server.start()
+    except OSError as error:
+        raise Misconfigured(f"address of the {name}", str(error), "give one that is free on this host") from error
 
 
 def address_of(flag: str, text: str) -> tuple[str, int]:

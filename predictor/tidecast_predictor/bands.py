@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tidecast_contract.services import ServiceId
+from tidecast_contract.services import ServiceId, rows_of
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.conformal import Stretches
 from tidecast_predictor.scaling import to_model
@@ -92,8 +92,7 @@ class Bands:
         """The same of other services; what is not known of one is NaN."""
         if services == self.services:
             return self
-        rows = {service: row for row, service in enumerate(self.services)}
-        rows_N = np.array([rows.get(service, -1) for service in services], dtype=np.int64)
+        rows_N = rows_of(services, self.services)
         absent = (rows_N < 0)[:, None, None, None]
         issued = tuple(
             Issued(one.time, np.where(absent, np.float32(np.nan), one.quantiles_NFHQ[rows_N])) for one in self.issued

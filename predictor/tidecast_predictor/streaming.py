@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tidecast_contract.services import ServiceId
+from tidecast_contract.services import ServiceId, rows_of
 from tidecast_predictor.batch import RECENT_STEPS, Origins, origin_inputs, step_channels
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import CallGraph
@@ -152,8 +152,7 @@ class Stream:
         services = past.snapshot.services
         if services == self.services:
             return self.carried
-        rows = {service: row for row, service in enumerate(self.services)}
-        rows_N = torch.tensor([rows.get(service, -1) for service in services], dtype=torch.int64)
+        rows_N = torch.from_numpy(rows_of(services, self.services))
         newcomers = torch.nonzero(rows_N < 0)[:, 0].numpy()
         before = np.full(past.snapshot.values.shape[1:], np.nan, dtype=np.float32)
         before[newcomers] = past.only(newcomers).before()

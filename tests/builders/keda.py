@@ -14,7 +14,7 @@ import grpc
 from grpc import StatusCode, aio
 
 from builders.hints import NOW
-from tidecast_operator.grpc_certificates import TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles
 from tidecast_operator.hints.board import Board, Entry, Noticeboard
 from tidecast_operator.outlets.keda import externalscaler_pb2 as pb
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import ExternalScalerStub

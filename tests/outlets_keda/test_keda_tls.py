@@ -11,7 +11,7 @@ from grpc import StatusCode
 from builders.hints import entry
 from builders.keda import Authority, asking, noticeboard, reference, refused, serving, soon
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_certificates import Certificates, TlsFiles
+from tidecast_operator.grpc_endpoints import Certificates, TlsFiles
 from tidecast_operator.outlets.keda.server import KedaServer
 
 pytestmark = pytest.mark.real("openssl")

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from builders.hints import NOW, entry
-from tidecast_operator.grpc_certificates import TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles
 from tidecast_operator.hints.board import Board, Entry, Noticeboard
 from tidecast_operator.relaying.client import RelayClient
 from tidecast_operator.relaying.pace import Pace

@@ -5,7 +5,7 @@ import pytest
 from builders.hints import NOW
 from relaying.replicas import NAME, Replica
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_certificates import Certificates, TlsFiles
+from tidecast_operator.grpc_endpoints import Certificates, TlsFiles
 from tidecast_simulator.testbed import binaries
 
 pytestmark = pytest.mark.real("openssl")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_contract.features import CPU, REQUESTS, Feature
-from tidecast_contract.services import ServiceId
+from tidecast_contract.services import ServiceId, rows_of
 
 SIGNALS: tuple[Feature, ...] = (REQUESTS, CPU)
 """What the load of a replica is measured in."""
@@ -109,8 +109,7 @@ class LoadSketch:
         """That of *services*, in this order; of those not known yet nothing."""
         if services == self.services:
             return self
-        place = {service: row for row, service in enumerate(self.services)}
-        rows = np.array([place.get(service, -1) for service in services], dtype=np.int64)
+        rows = rows_of(services, self.services)
         return replace(
             self,
             services=services,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from grpc import aio
 
-from tidecast_operator.grpc_certificates import TlsFiles, channel_credentials
+from tidecast_operator.grpc_endpoints import TlsFiles, channel_credentials
 from tidecast_operator.hints.board import Board, Noticeboard
 from tidecast_operator.relaying import addresses, encoding
 from tidecast_operator.relaying import relay_pb2 as pb

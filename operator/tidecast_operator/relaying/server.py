@@ -10,8 +10,7 @@ from typing import Any
 
 from grpc import StatusCode, aio
 
-from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_certificates import Certificates, TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles, open_port
 from tidecast_operator.hints.board import Board, Noticeboard
 from tidecast_operator.relaying import encoding
 from tidecast_operator.relaying import relay_pb2 as pb
@@ -131,21 +130,7 @@ class RelayServer:
         """
         server = aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_WATCHERS)
         add_BoardsServicer_to_server(self._service, server)
-        credentials = None
-        if self._tls is not None:
-            certificates = Certificates(self._tls, flag="--relay-tls-certificate")
-            credentials = await asyncio.to_thread(certificates.credentials)
-        try:
-            if credentials is None:
-                self.port = server.add_insecure_port(self._address)
-            else:
-                self.port = server.add_secure_port(self._address, credentials)
-        except RuntimeError as error:
-            raise Misconfigured(
-                "--relay-address",
-                f"cannot listen on {self._address!r}: {error}",
-                "write host and port, as in 0.0.0.0:8502",
-            ) from error
+        self.port = await open_port(server, self._address, tls=self._tls, flags="--relay", example="0.0.0.0:8502")
         await server.start()
         self._server = server
         loop = asyncio.get_running_loop()

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import Forecast
-from tidecast_contract.services import ServiceId
+from tidecast_contract.services import ServiceId, rows_of
 from tidecast_contract.snapshot import Snapshot
-from tidecast_operator.trust.record import Issued, Record, rows_of
+from tidecast_operator.trust.record import Issued, Record
 from tidecast_operator.trust.sums import Sums
 
 WINDOW_SECONDS = 86_400

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES, Feature
-from tidecast_contract.services import ServiceId
+from tidecast_contract.services import ServiceId, rows_of
 from tidecast_operator.published import PublishedSkill
 from tidecast_operator.trust.sums import Sums, taken
 
@@ -120,12 +120,6 @@ class Record:
         """Which of the offsets reaches *seconds* ahead, or else the farthest."""
         reaching = [place for place, steps in enumerate(self.offsets) if steps * self.step_seconds >= seconds]
         return reaching[0] if reaching else len(self.offsets) - 1
-
-
-def rows_of(wanted: tuple[ServiceId, ...], known: tuple[ServiceId, ...]) -> NDArray[np.int64]:
-    """Where each of the *wanted* stands among the *known*, int64 of shape (N,); -1 for one that does not."""
-    place = {service: row for row, service in enumerate(known)}
-    return np.array([place.get(service, -1) for service in wanted], dtype=np.int64)
 
 
 def _sums_of(past: PublishedSkill) -> Mapping[str, float]:

@@ -11,8 +11,7 @@ from contextlib import suppress
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_certificates import Certificates, TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles, open_port
 from tidecast_operator.hints.board import Board, Noticeboard
 from tidecast_operator.outlets.keda.bell import Bell
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
@@ -93,30 +92,16 @@ class KedaServer:
         Raises:
             Misconfigured: If the address or the certificate cannot be used.
         """
-        credentials = None
-        if self._tls is not None:
-            certificates = Certificates(self._tls, flag="--keda-tls-certificate")
-            credentials = await asyncio.to_thread(certificates.credentials)
         server = aio.server(options=(*_OPTIONS, *self._waiting()), maximum_concurrent_rpcs=self._max_calls)
         add_ExternalScalerServicer_to_server(self._service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        try:
-            if credentials is None:
-                self._port = server.add_insecure_port(self._address)
-            else:
-                self._port = server.add_secure_port(self._address, credentials)
-        except RuntimeError as error:
-            raise Misconfigured(
-                "--keda-address",
-                f"cannot listen on {self._address!r}: {error}",
-                "write host and port, as in 0.0.0.0:8600",
-            ) from error
+        self._port = await open_port(server, self._address, tls=self._tls, flags="--keda", example="0.0.0.0:8600")
         await self._tell_health()
         self._listen()
         self._telling = asyncio.create_task(self._keep_telling_health())
         await server.start()
         self._server = server
-        _log.info("KEDA is answered on port %d, %s", self._port, "without TLS" if credentials is None else "with TLS")
+        _log.info("KEDA is answered on port %d, %s", self._port, "without TLS" if self._tls is None else "with TLS")
 
     async def stop(self, grace_seconds: float = 2.0) -> None:
         """Refuses what is new, ends all streams, and lets calls finish within the grace."""

@@ -1,9 +1,10 @@
 """
-Certificates of gRPC servers and clients, read anew whenever their files have changed.
+Ports of gRPC servers, and certificates of servers and clients, read anew whenever their files have changed.
 
 gRPC asks at every handshake, in threads of its own; connections that are open keep what they began with.
 """
 
+import asyncio
 import logging
 import ssl
 import threading
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from grpc import aio
 
 from tidecast_operator.errors import Misconfigured
 
@@ -110,6 +112,33 @@ class Certificates:
             authority = self._files.authority.read_bytes()
             context.load_verify_locations(self._files.authority)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], authority)
+
+
+async def open_port(server: aio.Server, address: str, *, tls: TlsFiles | None, flags: str, example: str) -> int:
+    """
+    Has a server listen, once it is started; the port, also where *address* left that open.
+
+    Args:
+        server: Not started yet.
+        address: Host and port.
+        tls: Its certificate; None for none.
+        flags: What the flags that asked for it begin with, as in `--keda`.
+        example: Of an address, for whoever gave one that cannot be used.
+
+    Raises:
+        Misconfigured: If the address or the certificate cannot be used.
+    """
+    credentials = None
+    if tls is not None:
+        credentials = await asyncio.to_thread(Certificates(tls, flag=f"{flags}-tls-certificate").credentials)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise Misconfigured(
+            f"{flags}-address", f"cannot listen on {address!r}: {error}", f"write host and port, as in {example}"
+        ) from error
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
