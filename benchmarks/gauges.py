@@ -39,7 +39,16 @@ def facts(number: int) -> Facts:
     kind = ModelKind.GCN_GRU
     record = Record.begin(step_seconds=STEP, horizon_steps=HORIZON, time=NOW).of(services)
     sums = Sums(**{name: 1 + chance.random(each.shape, np.float32) for name, each in record.long.items()})
-    past = Record(record.step_seconds, record.offsets, services, NOW, sums, sums, record.drifts)
+    past = Record(
+        record.step_seconds,
+        record.offsets,
+        services,
+        NOW,
+        sums,
+        sums,
+        record.drifts,
+        (ModelKind.GCN_GRU,) * len(services),
+    )
     keys = [(one.namespace, one.name) for one in services]
     return Facts(
         board=Board(NOW, {key: entry(key, one) for key, one in zip(keys, services, strict=True)}, is_known=True),

@@ -264,12 +264,14 @@ class Cycle:
     async def _train_if_due(self, status: PredictorStatus, predictor: Predicts, settings: Settings) -> None:
         """Asks for the first training, for one on schedule, and when there is more or something else to learn."""
         now, made_for = int(self._clock()), (settings.window_steps, settings.horizon_steps)
-        never = status.training.finished_time is None and status.model.kind is not ModelKind.GCN_GRU
+        is_running = status.training.state is TrainingState.RUNNING
+        # While the first one runs, none has ended: it is asked for already.
+        never = status.training.finished_time is None and status.model.kind is not ModelKind.GCN_GRU and not is_running
         is_due = settings.training.schedule.is_due_between(self._schedule_checked, now)
         is_other = self._trained_for not in (None, made_for)
         self._owes_training |= never or is_due or is_other or self._filler.is_progressing
         self._schedule_checked, self._trained_for = now, made_for
-        if not self._owes_training or self._filler.is_progressing or status.training.state is TrainingState.RUNNING:
+        if not self._owes_training or self._filler.is_progressing or is_running:
             return
         self._owes_training = not await predictor.train(
             window_steps=settings.window_steps,

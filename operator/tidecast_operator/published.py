@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tidecast_contract.forecast import ModelKind
+
 _SUFFIXES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -60,6 +62,7 @@ class PublishedSkill:
         bias: Mean of the median minus what came true.
         coverage: Share of what came true within the band; None if it is not told.
         drifts: Whether forecasts were going wrong then.
+        kind: Which method had made them; `NONE` if it is not told.
     """
 
     metric: str
@@ -70,9 +73,12 @@ class PublishedSkill:
     bias: float
     coverage: float | None
     drifts: bool = False
+    kind: ModelKind = ModelKind.NONE
 
     @classmethod
-    def parse(cls, skill: Mapping[str, Any], *, drifts: bool = False) -> "PublishedSkill | None":
+    def parse(
+        cls, skill: Mapping[str, Any], *, drifts: bool = False, kind: ModelKind = ModelKind.NONE
+    ) -> "PublishedSkill | None":
         """From a status; None where it is incomplete or no number is one."""
         try:
             coverage = skill.get("coverage")
@@ -85,6 +91,7 @@ class PublishedSkill:
                 bias=number(skill["bias"]),
                 coverage=None if coverage is None else number(coverage),
                 drifts=drifts,
+                kind=kind,
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -169,14 +176,15 @@ class Published:
     def parse(cls, status: Mapping[str, Any]) -> "Published":
         """From the status of a resource; {} for one that has none."""
         conditions = tuple(_condition(condition) for condition in status.get("conditions") or [])
+        kind = str((status.get("model") or {}).get("kind", ""))
         drifts = any((one.type, one.reason) == ("Trusted", "Drift") for one in conditions)
         return cls(
             digest=digest(status),
             issued_time=from_time(status.get("issuedTime")),
             expire_time=from_time(status.get("expireTime")),
-            model_kind=str((status.get("model") or {}).get("kind", "")),
+            model_kind=kind,
             conditions=conditions,
-            skill=PublishedSkill.parse(status.get("skill") or {}, drifts=drifts),
+            skill=PublishedSkill.parse(status.get("skill") or {}, drifts=drifts, kind=_known_kind(kind)),
             hint=PublishedHint.parse(status.get("hint") or {}),
         )
 
@@ -249,6 +257,13 @@ def _condition(condition: Mapping[str, Any]) -> Condition:
         observed_generation=condition.get("observedGeneration", 0),
         transition_time=from_time(condition.get("lastTransitionTime")) or 0,
     )
+
+
+def _known_kind(text: str) -> ModelKind:
+    try:
+        return ModelKind(text)
+    except ValueError:  # there is none yet, or an operator of another version wrote it
+        return ModelKind.NONE
 
 
 def _without_start_if_constant(row: Mapping[str, Any]) -> Mapping[str, Any]:

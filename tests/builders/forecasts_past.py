@@ -43,14 +43,14 @@ class Past:
     def __post_init__(self):
         self.chance = np.random.default_rng(0)
 
-    def go(self, steps, says: Says = knows, measure=None, seasonal=None, services=SERVICES):
+    def go(self, steps, says: Says = knows, *, measure=None, seasonal=None, services=SERVICES, kind=ModelKind.GCN_GRU):
         """So many steps further; `measure` turns what came into what was measured."""
         for _ in range(steps):
             self.step += 1
             came = load(self.step) * np.exp(NOISE * self.chance.standard_normal(3))
             self.measured.append(came if measure is None else measure(self.step, came))
             window = self.window(services)
-            self.record = advance(self.record, window, forecast(window, says(self.step), seasonal))
+            self.record = advance(self.record, window, forecast(window, says(self.step), seasonal, kind))
         return self
 
     def window(self, services=SERVICES):
@@ -65,7 +65,7 @@ class Past:
         return Skills(self.record).of(service, FORECAST_FEATURES[0], seconds)
 
 
-def forecast(window, medians, seasonal=None):
+def forecast(window, medians, seasonal=None, kind=ModelKind.GCN_GRU):
     """Of the requests, with the band of the noise."""
     shape = (len(window.services), len(FORECAST_FEATURES), HORIZON)
     values = np.full((*shape, len(QUANTILES)), np.nan, np.float32)
@@ -75,7 +75,5 @@ def forecast(window, medians, seasonal=None):
     if seasonal is not None:
         yesterday = np.full(shape, np.nan, np.float32)
         yesterday[:, 0] = seasonal(window)[rows]
-    kinds = (ModelKind.GCN_GRU,) * len(window.services)
-    return Forecast(
-        window.end_time, STEP, window.services, QUANTILES, values, kinds, ModelInfo(ModelKind.GCN_GRU), yesterday
-    )
+    kinds = (kind,) * len(window.services)
+    return Forecast(window.end_time, STEP, window.services, QUANTILES, values, kinds, ModelInfo(kind), yesterday)

@@ -61,7 +61,16 @@ def skills(of: tuple[ServiceId, ...] | int = 2, *, horizon: int = HORIZON, step:
     valid = {"moments": 40.0, "own": 60.0, "signed": -10.0, "last": 80.0, "inside": 32.0, "banded": 40.0} | sums
     full = {name: np.full_like(values, valid.get(name, 0.0)) for name, values in record.long.items()}
     return Skills(
-        Record(record.step_seconds, record.offsets, record.services, NOW, Sums(**full), record.short, record.drifts)
+        Record(
+            record.step_seconds,
+            record.offsets,
+            record.services,
+            NOW,
+            Sums(**full),
+            record.short,
+            record.drifts,
+            record.kinds,
+        )
     )
 
 

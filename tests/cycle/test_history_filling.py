@@ -170,6 +170,21 @@ async def test_a_training_that_runs_is_left_alone():
     assert shop.predictor.trained == []
 
 
+async def test_the_first_training_is_not_owed_again_because_it_has_not_ended_yet():
+    shop = operator()
+    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
+    shop.predictor.kind = ModelKind.LAST_VALUE
+    await shop.run()
+    shop.predictor.training = TrainingStatus(TrainingState.RUNNING)
+    await shop.run(cycles=2)
+    shop.predictor.training = TrainingStatus(TrainingState.IDLE, finished_time=MIDDAY)
+    shop.predictor.kind = ModelKind.GCN_GRU
+
+    await shop.run(cycles=2)
+
+    assert len(shop.predictor.trained) == 1
+
+
 async def test_a_training_on_schedule_is_asked_for_once():
     shop = operator()
     await shop.run(cycles=4)

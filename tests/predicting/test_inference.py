@@ -83,6 +83,17 @@ def test_less_than_a_day_of_history_leaves_last_value():
     assert "11.5 hours of history are held" in forecast.model.reason
 
 
+def test_yesterday_speaks_as_soon_as_the_past_has_been_filled_in():
+    whole = seasonal(3)
+    history = History(None, limit_seconds=WEEKS)
+    history.append(part(whole, 120, 144))
+    made = Forecaster(history, None, device="cpu")
+    before = made.forecast(window(whole), 4).model.kind
+    history.append(part(whole, 0, 120))
+
+    assert (before, made.forecast(window(whole), 4).model.kind) == (ModelKind.LAST_VALUE, ModelKind.SEASONAL_NAIVE)
+
+
 def test_last_value_stays_where_yesterday_says_little():
     assert forecaster(random_walk(240)).forecast(window(random_walk(240)), 4).model.kind is ModelKind.LAST_VALUE
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from builders.forecasts_past import BEGIN, HORIZON, NOISE, SERVICES, STEP, Past, forecast, knows, load
+from tidecast_contract.forecast import ModelKind
 from tidecast_operator.trust.comparing import WINDOW_SECONDS, advance
 
 
@@ -112,3 +113,36 @@ def test_the_offset_that_reaches_the_lead_time_is_told_of():
     assert [past.skill(seconds=seconds).offset_seconds for seconds in (1, 61, 300, 301, 1800, 9999)] == [
         60, 300, 300, 900, 1800, 1800,
     ]  # fmt: skip
+
+
+def test_who_speaks_now_is_not_judged_by_what_another_method_said_before():
+    past = Past().go(60, kind=ModelKind.LAST_VALUE)
+    before = past.skill().samples
+
+    past.go(1, kind=ModelKind.GCN_GRU)
+    unknown = past.skill()
+    past.go(10, kind=ModelKind.GCN_GRU)
+
+    assert before > 40
+    assert unknown is None
+    assert past.skill().samples == pytest.approx(
+        6, rel=0.05
+    )  # five steps ahead: what was said before does not come due
+
+
+def test_drift_of_another_method_does_not_count_against_who_speaks_now():
+    past = Past().go(60).go(30, lambda step: 10 * knows(step))
+    assert past.skill().drifts
+
+    past.go(20, kind=ModelKind.SEASONAL_NAIVE)
+
+    assert not past.skill().drifts
+
+
+def test_a_moment_in_which_nobody_can_speak_costs_no_service_its_past():
+    past = Past().go(60)
+    before = past.skill().samples
+
+    past.go(1, lambda step: np.full_like(knows(step), np.nan), kind=ModelKind.NONE).go(1)
+
+    assert past.skill().samples > before

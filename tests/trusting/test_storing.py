@@ -6,6 +6,7 @@ import pytest
 
 from builders.forecasts_past import BEGIN, SERVICES, STEP, Past, forecast, knows
 from tidecast_contract.features import REQUESTS
+from tidecast_contract.forecast import ModelKind
 from tidecast_operator.published import PublishedSkill
 from tidecast_operator.trust.comparing import aged
 from tidecast_operator.trust.keeper import Keeper
@@ -118,3 +119,29 @@ def test_a_keeper_that_forgot_goes_on_from_what_the_resources_tell():
     assert skills.of(SERVICES[0], REQUESTS, 300).samples == pytest.approx(200)
     assert skills.of(SERVICES[0], REQUESTS, 300).drifts
     assert skills.of(SERVICES[1], REQUESTS, 300) is None
+
+
+def test_after_a_restart_another_method_than_the_one_that_was_judged_begins_anew(tmp_path):
+    keeper, past = Keeper(Store(tmp_path)), Past()
+    for _ in range(60):
+        past.go(1)
+        after(keeper, past)
+
+    past.go(1)
+    window = past.window()
+    said = forecast(window, knows(past.step), kind=ModelKind.LAST_VALUE)
+    skills = Keeper(Store(tmp_path)).after(window, said, dict)
+
+    assert skills.of(SERVICES[0], REQUESTS, 300) is None
+
+
+@pytest.mark.parametrize(("kind", "samples"), [(ModelKind.GCN_GRU, 200), (ModelKind.SEASONAL_NAIVE, None)])
+def test_what_a_status_tells_holds_for_the_method_that_it_names(kind, samples):
+    past = Past().go(1)
+    told = PublishedSkill("RequestsPerSecond", 300, 200.0, 1.0, 2.0, 0.0, 0.8, kind=kind)
+
+    window = past.window()
+    skills = Keeper().after(window, forecast(window, knows(past.step)), lambda: {(SERVICES[0], REQUESTS): told})
+
+    known = skills.of(SERVICES[0], REQUESTS, 300)
+    assert (known and known.samples) == (samples and pytest.approx(samples))

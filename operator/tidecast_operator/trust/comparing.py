@@ -45,6 +45,8 @@ def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Reco
     steps = (window.end_time - record.time) // record.step_seconds
     for ago in range(max(0, min(steps, window.steps)) - 1, -1, -1):
         record = _after_step(record, window.end_time - ago * record.step_seconds, window)
+    if forecast is not None:
+        record = record.spoken_for(dict(zip(forecast.services, forecast.kinds, strict=True)))
     farthest = record.offsets[-1] * record.step_seconds
     waiting = [one for one in record.issued if one.time + farthest > window.end_time]
     if forecast is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES, Feature
+from tidecast_contract.forecast import ModelKind
 from tidecast_contract.services import ServiceId, rows_of
 from tidecast_operator.published import PublishedSkill
 from tidecast_operator.trust.sums import Sums, taken
@@ -54,6 +55,7 @@ class Record:
         long: Over about a day; without the moments at which a series drifted.
         short: Over the last steps.
         drifts: Where forecasts have gone wrong lately, bool of shape (N, F, K).
+        kinds: Which method it is that all of this speaks of; N of them, `NONE` where it is not known.
         issued: Forecasts that wait, the oldest first.
     """
 
@@ -64,6 +66,7 @@ class Record:
     long: Sums
     short: Sums
     drifts: NDArray[np.bool_]
+    kinds: tuple[ModelKind, ...]
     issued: tuple[Issued, ...] = ()
 
     @classmethod
@@ -72,7 +75,7 @@ class Record:
         steps = {1, *(max(1, round(seconds / step_seconds)) for seconds in OFFSETS_SECONDS)}
         offsets = tuple(sorted(step for step in steps if step <= horizon_steps))
         shape = (0, len(FORECAST_FEATURES), len(offsets))
-        return cls(step_seconds, offsets, (), time, Sums.none(shape), Sums.none(shape), np.zeros(shape, np.bool_))
+        return cls(step_seconds, offsets, (), time, Sums.none(shape), Sums.none(shape), np.zeros(shape, np.bool_), ())
 
     def of(self, services: tuple[ServiceId, ...]) -> "Record":
         """That of *services*, in this order; of those not known yet nothing."""
@@ -85,6 +88,30 @@ class Record:
             long=self.long.of(rows),
             short=self.short.of(rows),
             drifts=taken(self.drifts.astype(np.float32), rows, 0).astype(np.bool_),
+            kinds=tuple(self.kinds[row] if row >= 0 else ModelKind.NONE for row in rows.tolist()),
+            issued=tuple(one.of(rows) for one in self.issued),
+        )
+
+    def spoken_for(self, kinds: Mapping[ServiceId, ModelKind]) -> "Record":
+        """
+        Once *kinds* speak for services: what is known of another method says nothing of the one that speaks now.
+
+        A service for which nobody can speak at the moment keeps what is known.
+        """
+        now = tuple(
+            before if (kind := kinds.get(service, ModelKind.NONE)) is ModelKind.NONE else kind
+            for service, before in zip(self.services, self.kinds, strict=True)
+        )
+        if now == self.kinds:
+            return self
+        changed = [before not in (ModelKind.NONE, kind) for before, kind in zip(self.kinds, now, strict=True)]
+        rows = np.where(changed, -1, np.arange(len(now)))
+        return replace(
+            self,
+            long=self.long.of(rows),
+            short=self.short.of(rows),
+            drifts=self.drifts & ~np.array(changed, np.bool_)[:, None, None],
+            kinds=now,
             issued=tuple(one.of(rows) for one in self.issued),
         )
 
@@ -97,6 +124,7 @@ class Record:
         record = self.of(tuple(dict.fromkeys((*self.services, *(service for service, _ in pasts)))))
         rows = {service: row for row, service in enumerate(record.services)}
         sums, drifts = {name: values.copy() for name, values in record.long.items()}, record.drifts.copy()
+        kinds = list(record.kinds)
         for (service, feature), past in pasts.items():
             if past.offset_seconds % self.step_seconds or past.offset_seconds // self.step_seconds not in self.offsets:
                 continue
@@ -107,14 +135,15 @@ class Record:
             for name, value in _sums_of(past).items():
                 sums[name][at] = value
             drifts[at] = past.drifts
-        return replace(record, long=Sums(**sums), drifts=drifts)
+            kinds[rows[service]] = past.kind
+        return replace(record, long=Sums(**sums), drifts=drifts, kinds=tuple(kinds))
 
     @property
     def is_sound(self) -> bool:
         """Whether all its shapes fit each other, and the features of today."""
         shape = (len(self.services), len(FORECAST_FEATURES), len(self.offsets))
         arrays = (self.drifts, *(values for sums in (self.long, self.short) for _, values in sums.items()))
-        return all(values.shape == shape for values in arrays)
+        return len(self.kinds) == len(self.services) and all(values.shape == shape for values in arrays)
 
     def offset_of(self, seconds: float) -> int:
         """Which of the offsets reaches *seconds* ahead, or else the farthest."""

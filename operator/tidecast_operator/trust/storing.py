@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tidecast_contract.forecast import ModelKind
 from tidecast_contract.services import ServiceId
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.sums import Sums
 
 _log = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "trust.npz"
 
 
@@ -39,6 +40,7 @@ class Store:
             "offsets": record.offsets,
             "time": record.time,
             "services": [(one.namespace, one.kind, one.name) for one in record.services],
+            "kinds": record.kinds,
         }
         arrays = {
             f"{part}_{name}": values for part in ("long", "short") for name, values in getattr(record, part).items()
@@ -73,6 +75,7 @@ class Store:
                     long=sums["long"],
                     short=sums["short"],
                     drifts=file["drifts"],
+                    kinds=tuple(ModelKind(one) for one in head["kinds"]),
                 )
                 return record if record.is_sound else None
         except FileNotFoundError:

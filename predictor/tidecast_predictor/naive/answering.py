@@ -30,6 +30,7 @@ _ANCHORS = 6  # steps ahead at which errors are looked at; between them they are
 _FEWEST = 10  # errors that a band is taken from
 _WINDOW_STEPS = 15
 _REFRESH_SECONDS = 1800
+_GREW = 1.5  # times the history that experience was taken from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +62,11 @@ class _Experience:
     bands: dict[ModelKind, NDArray[np.float32]]
     ratio: float
 
-    def serves(self, snapshot: Snapshot, horizon_steps: int) -> bool:
-        """Whether it still holds for *snapshot*."""
-        # What little is held grows fast, so it is looked at more often.
+    def serves(self, snapshot: Snapshot, horizon_steps: int, held_seconds: int) -> bool:
+        """Whether it still holds for *snapshot*, when a history of so many seconds is held."""
+        # What little is held grows fast, so it is looked at more often; and when the past has been filled in, at once.
         patience = min(_REFRESH_SECONDS, self.held_seconds // 20)
-        fresh = 0 <= snapshot.end_time - self.time <= patience
+        fresh = 0 <= snapshot.end_time - self.time <= patience and held_seconds < _GREW * self.held_seconds
         return fresh and horizon_steps == self.horizon_steps and snapshot.services == self.services
 
 
@@ -100,7 +101,7 @@ class Naive:
 
     def _experience_of(self, past: Past, horizon_steps: int, held_seconds: int) -> _Experience:
         with self._lock:
-            if self._experience is None or not self._experience.serves(past.snapshot, horizon_steps):
+            if self._experience is None or not self._experience.serves(past.snapshot, horizon_steps, held_seconds):
                 self._experience = _experience(past, horizon_steps, held_seconds)
             return self._experience
 
