@@ -8,11 +8,21 @@ from builders.autoscalers import NOW, hint
 from tidecast_contract.services import ServiceId
 from tidecast_operator.autoscalers import FIELD_MANAGER
 from tidecast_operator.hints.board import Entry
-from tidecast_operator.outlets.floors.claim import ANNOTATIONS
+from tidecast_operator.outlets.floors.claim import ANNOTATIONS, RAISED
+from tidecast_operator.outlets.floors.floors import Floors
 from tidecast_operator.scaling import Mode, Scaling
 
 HPA = "horizontalpodautoscalers"
 CONTROLLER = "kube-controller-manager"
+NOTHING = (set(), set(), False)
+"""What `Shop.marks` says where nothing of ours stands."""
+EVERYTHING = (set(ANNOTATIONS), set(RAISED), True)
+"""What `Shop.marks` says while a floor is raised."""
+
+
+def leading(autoscalers):
+    """Floors of a process that leads."""
+    return Floors(autoscalers, may_write=lambda: True, clock=lambda: NOW)
 
 
 class Shop:
@@ -49,17 +59,16 @@ class Shop:
     def marks(self):
         metadata = self.get()["metadata"]
         annotations = {name for name in ANNOTATIONS if name in metadata.get("annotations", {})}
-        return annotations, FIELD_MANAGER in {entry["manager"] for entry in metadata["managedFields"]}
+        labels = {name for name in RAISED if name in metadata.get("labels", {})}
+        return annotations, labels, FIELD_MANAGER in {entry["manager"] for entry in metadata["managedFields"]}
 
     def managers(self):
         """Who owns which fields of it, but for its controller, which writes its status."""
         entries = [entry for entry in self.get()["metadata"]["managedFields"] if entry["manager"] != CONTROLLER]
         return {(entry["manager"], entry["operation"]): entry["fieldsV1"] for entry in entries}
 
-    def entry(self, replicas=9, **changes):
+    def entry(self, replicas=9, name="checkout", **changes):
         mode = changes.pop("mode", Mode.ACTIVE)
         target = ServiceId(self.namespace, "Deployment", "checkout")
-        scaling = Scaling(mode=mode, autoscaler="checkout")
-        return Entry(
-            self.namespace, "checkout", "uid", target, scaling, hint(replicas), expire_time=NOW + 600, **changes
-        )
+        scaling = Scaling(mode=mode, autoscaler=name)
+        return Entry(self.namespace, name, "uid", target, scaling, hint(replicas), expire_time=NOW + 600, **changes)

@@ -2,7 +2,8 @@
 HorizontalPodAutoscalers that behave as those of an API server, hints that ask for floors, and what may go wrong between.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tidecast_contract.services import ServiceId
@@ -80,17 +81,22 @@ class FakeAutoscalers:
 
     Attributes:
         objects: By namespace and name.
-        calls: What was called, by name.
+        cache: What the API server remembers while it is behind; None while it is not.
+        calls: What was called, by name; a list by label is `labelled`.
+        reading: Namespace and name of the last one that was read.
         writes: How many writes took effect.
         before: Called with the number of each call, from 1, before it takes effect; it may raise, or edit.
         after: Called with the number of each call after it took effect; it may raise.
     """
 
     objects: dict[tuple[str, str], Autoscaler] = field(default_factory=dict)
+    cache: dict[tuple[str, str], Autoscaler] | None = None
     calls: list[str] = field(default_factory=list)
+    reading: tuple[str, str] = ("", "")
     writes: int = 0
     before: Callable[[int], None] = lambda _: None
     after: Callable[[int], None] = lambda _: None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def put(self, *autoscalers: Autoscaler) -> "FakeAutoscalers":
         """What users create."""
@@ -105,51 +111,70 @@ class FakeAutoscalers:
     def __getitem__(self, name: str) -> Autoscaler:
         return self.objects["shop", name]
 
-    def pages(self, namespace: str = "") -> Iterator[Sequence[Autoscaler]]:
+    def pages(
+        self, namespace: str = "", *, selector: str = "", is_cached: bool = False
+    ) -> Iterator[Sequence[Autoscaler]]:
         """As `Autoscalers` does, two a page."""
-        number = self._called("pages")
-        found = [one for one in self.objects.values() if namespace in ("", one.namespace)]
+        number = self._called("labelled" if selector else f"pages of {namespace}" if namespace else "pages")
+        objects = self.cache if is_cached and self.cache is not None else self.objects
+        found = [one for one in objects.values() if namespace in ("", one.namespace) and _matches(one, selector)]
         self.after(number)
         for start in range(0, len(found), 2):
             yield found[start : start + 2]
 
     def read(self, namespace: str, name: str) -> Autoscaler | None:
         """As `Autoscalers` does."""
+        self.reading = namespace, name
         number = self._called("read")
         found = self.objects.get((namespace, name))
         self.after(number)
         return found
 
-    def apply(self, autoscaler: Autoscaler, floor: int, annotations: Mapping[str, str]) -> Autoscaler | Outcome:
+    def apply(
+        self, autoscaler: Autoscaler, floor: int, *, annotations: Mapping[str, str], labels: Mapping[str, str]
+    ) -> Autoscaler | Outcome:
         """As `Autoscalers` does."""
         others = [one for one in autoscaler.managers if one["manager"] != FIELD_MANAGER]
         changes = {"min_replicas": floor, "managers": (*others, OURS)}
-        return self._write("apply", autoscaler, changes, dict(annotations))
+        return self._write("apply", autoscaler, changes, {"annotations": annotations, "labels": labels})
 
-    def release(self, autoscaler: Autoscaler, annotations: Sequence[str]) -> Autoscaler | Outcome:
+    def release(
+        self, autoscaler: Autoscaler, *, annotations: Sequence[str], labels: Collection[str]
+    ) -> Autoscaler | Outcome:
         """As `Autoscalers` does."""
         others = tuple(one for one in autoscaler.managers if one["manager"] != FIELD_MANAGER)
-        return self._write("release", autoscaler, {"managers": others}, dict.fromkeys(annotations))
+        marks = {"annotations": dict.fromkeys(annotations), "labels": dict.fromkeys(labels)}
+        return self._write("release", autoscaler, {"managers": others}, marks)
 
-    def _write(self, verb: str, read: Autoscaler, changes: dict, annotations: dict) -> Autoscaler | Outcome:
+    def _write(self, verb: str, read: Autoscaler, changes: dict, marks: dict) -> Autoscaler | Outcome:
         number = self._called(verb)
-        found = self.objects.get(read.key)
-        if found is None or (found.uid, found.version) != (read.uid, read.version):
-            return Outcome.CONFLICT
-        merged = {**found.annotations, **annotations}
-        changes["annotations"] = {name: text for name, text in merged.items() if text is not None}
-        made = replace(found, version=str(int(found.version) + 1), **changes)
-        if not 1 <= made.min_replicas <= made.max_replicas:
-            raise WriteRefused(f"spec.minReplicas: {made.min_replicas}")
-        self.objects[made.key] = made
-        self.writes += 1
+        with self._lock:
+            found = self.objects.get(read.key)
+            if found is None or (found.uid, found.version) != (read.uid, read.version):
+                return Outcome.CONFLICT
+            for where, names in marks.items():
+                merged = {**getattr(found, where), **names}
+                changes[where] = {name: text for name, text in merged.items() if text is not None}
+            made = replace(found, version=str(int(found.version) + 1), **changes)
+            # Where its owner may write 0, so that it stands there, other fields may be written too.
+            if not min(1, found.min_replicas) <= made.min_replicas <= made.max_replicas:
+                raise WriteRefused(f"spec.minReplicas: {made.min_replicas}")
+            self.objects[made.key] = made
+            self.writes += 1
         self.after(number)
         return made
 
     def _called(self, verb: str) -> int:
-        self.calls.append(verb)
-        self.before(len(self.calls))
-        return len(self.calls)
+        with self._lock:
+            self.calls.append(verb)
+            number = len(self.calls)
+        self.before(number)
+        return number
+
+
+def _matches(autoscaler: Autoscaler, selector: str) -> bool:
+    wanted = (one.partition("=") for one in selector.split(",") if one)
+    return all(autoscaler.labels.get(name) == text for name, _, text in wanted)
 
 
 def unavailable(*_: int) -> None:

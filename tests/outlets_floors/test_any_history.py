@@ -1,6 +1,6 @@
 """
-Whatever happens, and wherever it stops: a floor is never below the original, never above the ceiling, never 0, and is
-always given back.
+Whatever happens, and wherever it stops: a floor is never below the original, never above the ceiling, never 0, is
+always given back, and bears its label for as long as it is raised.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from builders.autoscalers import NOW, OWNERS, Crash, FakeAutoscalers, autoscaler, board, entry
 from tidecast_operator.errors import ApiServerUnavailable
 from tidecast_operator.hints.board import Board
-from tidecast_operator.outlets.floors.claim import ANNOTATIONS, FLOOR
+from tidecast_operator.outlets.floors.claim import ANNOTATIONS, FLOOR, RAISED, SELECTOR
 from tidecast_operator.outlets.floors.floors import Floors
 from tidecast_operator.scaling import Mode
 
@@ -60,17 +60,25 @@ any_cycle = st.builds(
 any_edit = st.builds(
     Edit,
     name=any_name,
-    what=st.sampled_from(["floor", "ceiling", "restart", "recreate", "retarget", "touch", "delete"]),
+    what=st.sampled_from(
+        ["floor", "ceiling", "restart", "recreate", "retarget", "touch", "delete", "unlabel", "fall behind", "catch up"]
+    ),
     value=st.integers(0, 25),
 )
 
 
 @dataclass
 class World:
-    """Two autoscalers, their users, and processes that come and go; `originals` is what users want the floors to be."""
+    """
+    Two autoscalers, their users, and processes that come and go.
+
+    `originals` is what users want the floors to be, `unlabelled` where they took our label away. The API server may
+    answer a list by label from a memory of earlier.
+    """
 
     fake: FakeAutoscalers = field(default_factory=FakeAutoscalers)
     originals: dict[str, int] = field(default_factory=dict)
+    unlabelled: set[str] = field(default_factory=set)
     may_write: bool = True
     made: int = 0
 
@@ -80,17 +88,22 @@ class World:
         self.start()
 
     def start(self) -> None:
-        self.floors = Floors(self.fake, may_write=lambda: self.may_write, clock=lambda: NOW, pause=lambda _: None)
+        self.floors = Floors(self.fake, may_write=lambda: self.may_write, clock=lambda: NOW, threads=1)
 
     def create(self, name: str, floor: int) -> None:
         self.made += 1
         self.originals[name] = floor
+        self.unlabelled.discard(name)
         self.fake.put(autoscaler(name, floor=floor, uid=f"uid-{self.made}", version=str(1000 * self.made)))
 
     def edit(self, edit: Edit) -> None:
         found = self.fake.objects.get(("shop", edit.name))
         if edit.what == "restart":
             self.start()
+        elif edit.what == "fall behind":
+            self.fake.cache = dict(self.fake.objects)
+        elif edit.what == "catch up":
+            self.fake.cache = None
         elif found is None or edit.what == "recreate":
             self.create(edit.name, max(1, min(edit.value, 15)))
         elif edit.what == "delete":
@@ -100,6 +113,9 @@ class World:
         elif edit.what == "ceiling":
             # The API server refuses a ceiling below the floor.
             self.fake.edit(edit.name, max_replicas=max(edit.value, found.min_replicas, 1))
+        elif edit.what == "unlabel":
+            self.fake.edit(edit.name, labels={})
+            self.unlabelled.add(edit.name)
         elif edit.what == "retarget":
             self.fake.edit(edit.name, target_name=NAMES[edit.value % 2])
         else:
@@ -147,12 +163,17 @@ class World:
             found = self.fake[name]
             assert original <= found.min_replicas <= found.max_replicas
             assert found.min_replicas > 0 or original == 0
+            is_raised = found.min_replicas != original
+            assert found.labels in ({}, RAISED)
+            if found.labels:
+                self.unlabelled.discard(name)
+            assert found.labels == RAISED or not is_raised or name in self.unlabelled
 
     def assert_restored(self) -> None:
         for name, original in self.originals.items():
             found = self.fake[name]
             assert (found.min_replicas, set(found.annotations) & set(ANNOTATIONS)) == (original, set())
-            assert found.managers == (OWNERS,)
+            assert (found.labels, found.managers) == ({}, (OWNERS,))
 
 
 def asking(name, what):
@@ -207,6 +228,7 @@ def test_after_any_history_one_good_cycle_with_nothing_asked_gives_everything_ba
 @thorough
 def test_after_any_history_one_good_cycle_raises_each_floor_to_exactly_what_is_asked(history, replicas):
     world = lived(history)
+    world.fake.cache = None
 
     world.floors.follow(board(*(asking(name, replicas) for name in NAMES)))
 
@@ -214,7 +236,7 @@ def test_after_any_history_one_good_cycle_raises_each_floor_to_exactly_what_is_a
         found = world.fake[name]
         is_fit = found.target_name == name and original > 0
         expected = min(max(replicas, original), found.max_replicas) if is_fit else original
-        assert found.min_replicas == expected
+        assert (found.min_replicas, bool(found.labels)) == (expected, expected > original)
 
 
 @given(any_history)
@@ -240,3 +262,25 @@ def test_a_fault_at_any_call_of_giving_back_does_no_harm(fault, fault_at, is_aft
     world.floors.follow(board())
 
     world.assert_restored()
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("fault_at", range(1, 4))
+@pytest.mark.parametrize("fault", ["crash", "unavailable", "deposed", "touched", 5])
+def test_a_fault_at_any_call_of_raising_leaves_no_floor_without_its_label(fault, fault_at, is_after):
+    world = lived([Cycle((9, 12), fault=fault, fault_at=fault_at, is_after=is_after)])
+
+    world.floors.follow(board(entry("other", autoscaler="other")))
+
+    world.assert_restored()
+
+
+@given(any_history)
+@thorough
+def test_in_any_history_a_process_that_knows_only_the_labels_finds_every_raised_floor(history):
+    labels_stay = [event for event in history if not (isinstance(event, Edit) and event.what == "unlabel")]
+    world = lived(labels_stay)
+
+    found = {one.name for page in world.fake.pages(selector=SELECTOR) for one in page}
+
+    assert found >= {name for name, original in world.originals.items() if world.fake[name].min_replicas != original}

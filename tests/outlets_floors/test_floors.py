@@ -1,36 +1,10 @@
 import pytest
 
-from builders.autoscalers import NOW, OWNERS, FakeAutoscalers, autoscaler, board, entry, unavailable
+from builders.autoscalers import OWNERS, autoscaler, entry, unavailable
+from builders.following_floors import Following
 from tidecast_operator.api_answers import WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
-from tidecast_operator.hints.board import Board
 from tidecast_operator.outlets.floors.claim import Claim
-from tidecast_operator.outlets.floors.floors import Floors
-from tidecast_operator.scaling import Mode
-
-
-class Following:
-    """Floors over a fake, with a clock that stands still."""
-
-    def __init__(self, *autoscalers, **settings):
-        self.fake = FakeAutoscalers().put(*(autoscalers or (autoscaler(),)))
-        self.now = NOW
-        self.may_write = True
-        self.pauses = []
-        self._settings = settings
-        self.restart()
-
-    def restart(self):
-        self.floors = Floors(
-            self.fake,
-            may_write=lambda: self.may_write,
-            clock=lambda: self.now,
-            pause=self.pauses.append,
-            **self._settings,
-        )
-
-    def follow(self, *entries):
-        return self.floors.follow(board(*entries))
 
 
 def test_a_floor_is_raised_by_one_write_and_given_back_to_what_it_was():
@@ -43,7 +17,8 @@ def test_a_floor_is_raised_by_one_write_and_given_back_to_what_it_was():
 
     assert (report.restored, report.floors, report.is_complete) == (1, {}, True)
     assert one.fake["checkout"].min_replicas == 2
-    assert (one.fake["checkout"].annotations, one.fake["checkout"].managers) == ({}, (OWNERS,))
+    found = one.fake["checkout"]
+    assert (found.annotations, found.labels, found.managers) == ({}, {}, (OWNERS,))
 
 
 def test_a_floor_that_stands_is_looked_at_and_not_written():
@@ -54,63 +29,6 @@ def test_a_floor_that_stands_is_looked_at_and_not_written():
 
     assert (report.raised, one.fake.writes) == (0, 1)
     assert report.floors == {("shop", "checkout"): Claim(2, 9, "checkout")}
-
-
-def test_autoscalers_are_listed_once_a_cycle_however_many_there_are():
-    names = [f"service-{number}" for number in range(7)]
-    one = Following(*(autoscaler(name) for name in names))
-
-    report = one.follow(*(entry(name, autoscaler=name) for name in names))
-
-    assert (report.raised, one.fake.calls.count("pages")) == (7, 1)
-
-
-class TestWhenThereIsNothingToLookAt:
-    def test_the_first_cycle_looks_for_floors_of_a_process_before_and_the_next_ones_do_not(self):
-        one = Following()
-
-        for _ in range(3):
-            one.follow()
-
-        assert one.fake.calls == ["pages"]
-
-    def test_nothing_is_asked_before_a_cycle_has_completed(self):
-        one = Following()
-
-        one.floors.follow(Board())
-
-        assert one.fake.calls == []
-
-    def test_an_entry_that_names_an_autoscaler_is_looked_at_in_every_cycle(self):
-        one = Following()
-
-        for _ in range(3):
-            one.follow(entry(mode=Mode.PREVIEW))
-
-        assert one.fake.calls == ["pages"] * 3
-
-    def test_it_is_looked_again_until_every_floor_is_given_back(self):
-        one = Following()
-        one.follow(entry())
-        one.fake.before = lambda _: unavailable() if one.fake.calls[-1] == "release" else None
-        one.follow()
-        one.fake.before = lambda _: None
-        one.fake.calls.clear()
-
-        assert one.follow().restored == 1
-        one.follow()
-        assert one.fake.calls.count("pages") == 1
-
-    def test_it_is_looked_again_after_another_replica_has_led(self):
-        one = Following()
-        one.follow()
-        one.may_write = False
-        one.follow()
-        one.fake.put(autoscaler(floor=9, annotations=Claim(2, 9, "checkout").to_annotations()))
-        one.may_write = True
-
-        assert one.follow().restored == 1
-        assert one.fake["checkout"].min_replicas == 2
 
 
 def test_a_new_process_gives_back_what_the_one_before_has_raised():
@@ -241,7 +159,7 @@ class TestStopping:
         one.fake.calls.clear()
         one.fake.after = lambda number: setattr(one, "may_write", number != 2)
 
-        assert (one.follow().left, one.fake.calls) == (1, ["pages", "apply"])
+        assert (one.follow().left, one.fake.calls) == (1, ["labelled", "apply"])
 
     def test_what_there_is_no_time_for_comes_in_the_next_cycle(self):
         names = [f"service-{number}" for number in range(9)]
@@ -256,6 +174,14 @@ class TestStopping:
         first, second = one.follow(*entries), one.follow(*entries)
 
         assert (first.raised, first.left, second.raised) == (4, 5, 4)
+
+    def test_a_cycle_may_have_a_budget_of_its_own(self):
+        one = Following(autoscaler(), autoscaler("cart"))
+        one.fake.after = lambda _: setattr(one, "now", one.now + 6)
+
+        report = one.follow(entry(), entry("cart", autoscaler="cart"), budget_seconds=5)
+
+        assert (report.raised, report.left) == (1, 1)
 
     def test_a_look_that_takes_too_long_raises_nothing_and_is_reported(self):
         one = Following()
@@ -273,7 +199,7 @@ class TestReleasingAll:
         one.follow(entry(), entry("cart", autoscaler="cart"))
         one.restart()
 
-        report = one.floors.release_all()
+        report = one.release_all()
 
         assert (report.restored, report.is_complete, one.pauses) == (2, True, [])
         assert [one.fake[name].min_replicas for name in ("checkout", "cart")] == [2, 3]
@@ -284,7 +210,7 @@ class TestReleasingAll:
             *(autoscaler(floor=9, annotations=annotations, namespace=name) for name in ("shop", "bank", "mail"))
         )
 
-        one.floors.release_all(["shop", "mail"])
+        one.release_all("shop", "mail")
 
         assert {key[0]: found.min_replicas for key, found in one.fake.objects.items()} == {
             "shop": 2,
@@ -298,7 +224,7 @@ class TestReleasingAll:
         one.fake.calls.clear()
         one.fake.before = lambda number: unavailable() if number < 3 else None
 
-        report = one.floors.release_all()
+        report = one.release_all()
 
         assert (report.restored, report.is_complete, len(one.pauses)) == (1, True, 2)
 
@@ -307,7 +233,7 @@ class TestReleasingAll:
         one.follow(entry())
         one.fake.before = unavailable
 
-        report = one.floors.release_all()
+        report = one.release_all()
 
         assert not report.is_complete
         assert isinstance(report.error, ApiServerUnavailable)

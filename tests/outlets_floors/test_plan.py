@@ -4,7 +4,7 @@ import pytest
 
 from builders.autoscalers import NOW, OURS, OWNERS, autoscaler, board, entry, hint
 from tidecast_operator.hints.board import Board
-from tidecast_operator.outlets.floors.claim import BY, FLOOR, ORIGINAL, Claim
+from tidecast_operator.outlets.floors.claim import BY, FLOOR, ORIGINAL, RAISED, Claim
 from tidecast_operator.outlets.floors.plan import Raise, Restore, plan
 from tidecast_operator.scaling import Mode, Scaling
 
@@ -12,9 +12,8 @@ from tidecast_operator.scaling import Mode, Scaling
 def raised(floor=9, original=2, *, ceiling=20, now=None, **changes):
     """An autoscaler whose floor was raised, and has been changed to *now* since."""
     annotations = changes.pop("annotations", Claim(original, floor, "checkout").to_annotations())
-    managers = changes.pop("managers", (OWNERS, OURS))
-    current = floor if now is None else now
-    return autoscaler(floor=current, ceiling=ceiling, annotations=annotations, managers=managers, **changes)
+    marks = {"annotations": annotations, "labels": RAISED, "managers": (OWNERS, OURS)}
+    return autoscaler(floor=floor if now is None else now, ceiling=ceiling, **marks | changes)
 
 
 def only_step(shown, *autoscalers, now=NOW):

@@ -13,15 +13,13 @@ import pytest
 import yaml
 from kubernetes import client
 
-from builders.autoscaled_shop import HPA, Shop
+from builders.autoscaled_shop import EVERYTHING, HPA, NOTHING, Shop, leading
 from builders.autoscalers import NOW, board, hint
 from tidecast_operator.api_answers import Outcome
 from tidecast_operator.autoscalers import FIELD_MANAGER, Autoscalers
-from tidecast_operator.cluster import load_configuration
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.hints.board import Entry
-from tidecast_operator.outlets.floors.claim import ANNOTATIONS, FLOOR, ORIGINAL
-from tidecast_operator.outlets.floors.floors import Floors
+from tidecast_operator.outlets.floors.claim import ANNOTATIONS, FLOOR, ORIGINAL, RAISED
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.scaling import Mode, parse
 from tidecast_simulator.testbed.control_plane import CommandFailed
@@ -32,38 +30,14 @@ MANIFESTS, DOCS = (Path(__file__).parents[2] / name for name in ("manifests", "d
 
 
 @pytest.fixture
-def autoscalers(control_plane):
-    """The door, with an administrator's rights."""
-    door = Autoscalers(load_configuration(control_plane.kubeconfig))
-    yield door
-    door.close()
-
-
-@pytest.fixture
-def floors(autoscalers):
-    """As a process that leads."""
-    return leading(autoscalers)
-
-
-def leading(autoscalers):
-    return Floors(autoscalers, may_write=lambda: True, clock=lambda: NOW, pause=lambda _: None)
-
-
-@pytest.fixture
 def served(autoscalers):
     """The API version that is written with."""
     return f"autoscaling/{autoscalers._served()}"
 
 
-NOTHING = (set(), False)
-EVERYTHING = (set(ANNOTATIONS), True)
+MARKS = {"annotations": {ORIGINAL: "2", FLOOR: "9"}, "labels": RAISED}
+NAMES = {"annotations": ANNOTATIONS, "labels": tuple(RAISED)}
 SERVER_SIDE = ("--server-side", "--field-manager=owner")
-
-
-@pytest.fixture
-def shop(control_plane, namespace):
-    """A namespace with an autoscaler that an owner applied, from 2 to 20 replicas."""
-    return Shop(control_plane, namespace)
 
 
 @pytest.fixture(params=["v1", "ours"])
@@ -213,8 +187,8 @@ def test_what_changed_since_it_was_read_is_not_written(shop, autoscalers):
     stale = autoscalers.read(shop.namespace, "checkout")
     shop.apply(floor=3)
 
-    assert autoscalers.apply(stale, 9, {ORIGINAL: "2"}) is Outcome.CONFLICT
-    assert autoscalers.release(stale, ANNOTATIONS) is Outcome.CONFLICT
+    assert autoscalers.apply(stale, 9, **MARKS) is Outcome.CONFLICT
+    assert autoscalers.release(stale, **NAMES) is Outcome.CONFLICT
     assert shop.floor == 3
 
 
@@ -223,8 +197,8 @@ def test_what_was_deleted_since_it_was_read_is_not_made_again(shop, autoscalers)
     stale = autoscalers.read(shop.namespace, "checkout")
     shop.kubectl("delete", HPA, "--namespace", shop.namespace, "checkout")
 
-    assert autoscalers.apply(stale, 9, {ORIGINAL: "2"}) is Outcome.CONFLICT
-    assert autoscalers.release(stale, ANNOTATIONS) is Outcome.GONE
+    assert autoscalers.apply(stale, 9, **MARKS) is Outcome.CONFLICT
+    assert autoscalers.release(stale, **NAMES) is Outcome.GONE
     assert autoscalers.read(shop.namespace, "checkout") is None
 
 
@@ -232,10 +206,10 @@ def test_the_only_manager_can_give_up_too(shop, autoscalers):
     shop.apply()
     patch = '--patch={"metadata":{"managedFields":[{}]}}'
     shop.kubectl("patch", HPA, "checkout", "-n", shop.namespace, "--type=merge", patch)
-    found = autoscalers.apply(autoscalers.read(shop.namespace, "checkout"), 9, {ORIGINAL: "2", FLOOR: "9"})
+    found = autoscalers.apply(autoscalers.read(shop.namespace, "checkout"), 9, **MARKS)
     ours = tuple(entry for entry in found.managers if entry["manager"] == FIELD_MANAGER)
 
-    released = autoscalers.release(replace(found, managers=ours), ANNOTATIONS)
+    released = autoscalers.release(replace(found, managers=ours), **NAMES)
 
     assert (released.is_held, released.min_replicas) == (False, 9)
     assert FLOOR not in released.annotations
@@ -269,28 +243,6 @@ def test_the_command_gives_back_every_floor_and_ends(shop, floors, control_plane
 
     assert done.returncode == 0
     assert (shop.floor, shop.marks) == (2, NOTHING)
-
-
-def test_all_pages_are_listed(control_plane, new_namespace, autoscalers, monkeypatch):
-    monkeypatch.setattr("tidecast_operator.autoscalers._PAGE_SIZE", 2)
-    shops = [Shop(control_plane, new_namespace()) for _ in range(3)]
-    for one in shops:
-        one.apply()
-
-    pages = list(autoscalers.pages())
-
-    found = {autoscaler.namespace for page in pages for autoscaler in page}
-    assert found >= {one.namespace for one in shops}
-    assert len(pages) > 1
-
-
-def test_a_version_that_the_api_server_ends_is_left_for_one_that_it_serves(shop, autoscalers):
-    shop.apply()
-    autoscalers._version = "v0"
-
-    names = [found.name for page in autoscalers.pages(shop.namespace) for found in page]
-
-    assert names == ["checkout"]
 
 
 class TestTheControllerManager:

@@ -16,7 +16,7 @@ from tidecast_operator.outlets.outlets import Outlets, by_key
 from tidecast_operator.ownership import plan
 from tidecast_operator.published import Condition, settled
 from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
-from tidecast_operator.publishing.round import Round
+from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.publishing.writer import Writer, Written
@@ -27,6 +27,7 @@ _MAX_EVENTS = 100  # in one cycle; what all resources have in common is an event
 _CREATING_SHARE = 0.25  # of a step
 _WRITING_SHARE = 0.75  # of a step, in which a cycle should be over
 _LEAST_BUDGET_SECONDS = 2.0
+_FLOORS_SHARE, _MAX_FLOORS_SECONDS = 0.4, 20.0  # of a step; what it leaves is for the statuses
 _PROBLEM_LENGTH = 240  # it stands in several conditions of each resource
 
 
@@ -85,14 +86,14 @@ class Publisher:
         # lead has nothing to say: the board of the next leader may hang there already.
         if self._writer.may_write:
             self._outlets.tell(_told(found, prepared))
-        with found.stage("write"):
-            budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
-            written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
-            self._rounds = written.rounds
-            self._writer.events(written.events[:_MAX_EVENTS])
-            problem = self._write_forecasters(found, written) or written.problem
-        with found.stage("floors"):
-            self._follow(prepared.board)
+        try:
+            # Before the statuses: thousands of these are written just when thousands of floors are to be given back.
+            with found.stage("floors"):
+                self._follow(prepared.board, found.step_seconds)
+        finally:
+            with found.stage("write"):
+                written = self._write(found, prepared)
+        problem = self._write_forecasters(found, written) or written.problem
         word = found.outcome if problem is None else "ApiServerUnavailable"
         self._metrics.forecasts.set(prepared.fresh)
         self._measure(found, written)
@@ -101,8 +102,15 @@ class Publisher:
             _log.warning("not everything was written, the rest follows with the next cycle: %s", problem)
         return word
 
-    def _follow(self, board: Board) -> None:
-        report = self._outlets.follow(board)
+    def _write(self, found: Round, prepared: preparing.Prepared) -> Written:
+        budget_seconds = max(_LEAST_BUDGET_SECONDS, _WRITING_SHARE * found.step_seconds - found.seconds)
+        written = self._writer.statuses(prepared.writes, budget_seconds=budget_seconds)
+        self._rounds = written.rounds
+        self._writer.events(written.events[:_MAX_EVENTS])
+        return written
+
+    def _follow(self, board: Board, step_seconds: int) -> None:
+        report = self._outlets.follow(board, budget_seconds=min(_MAX_FLOORS_SECONDS, _FLOORS_SHARE * step_seconds))
         self._floor_problems = by_key(report)
         if report.raised or report.restored:
             _log.info("floors: raised %d, given back %d, %d to come", report.raised, report.restored, report.left)
@@ -111,7 +119,7 @@ class Publisher:
 
     def follow_on(self) -> None:
         """A cycle broke: floors still follow what was told last, which expires."""
-        self._follow(self._outlets.board)
+        self._follow(self._outlets.board, IDLE_STEP_SECONDS)
 
     def withdraw(self) -> None:
         """Another replica leads: what this one knew is not to stand beside it."""
@@ -221,4 +229,12 @@ def _conditions(found: Round) -> tuple[Condition, ...]:
 def _told(found: Round, prepared: preparing.Prepared) -> Facts:
     forecast = found.forecast
     expire_time = 0 if forecast is None else forecast.issued_time + VALID_STEPS * forecast.step_seconds
-    return Facts(prepared.board, forecast, expire_time, found.metrics, found.skills, prepared.trusted)
+    return Facts(
+        prepared.board,
+        forecast,
+        expire_time,
+        found.metrics,
+        found.skills,
+        prepared.trusted,
+        measured=None if found.observed is None else found.observed.window,
+    )

@@ -6,6 +6,7 @@ When the leader is lost, the last board stays: its entries expire by themselves.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from grpc import aio
@@ -31,6 +32,7 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 
 
+_CLOCKS_AGREE_SECONDS = 2.0  # the way takes some time too
 FAILURES_BEFORE_WARNING = 8
 """A new leader is there within half a minute, and no pause between attempts is long: so many in a row are not usual."""
 
@@ -46,6 +48,7 @@ class RelayClient:
         leads: Whether this replica leads now; then nobody is asked and nothing is shown.
         tls: The certificates, if the servers have some; theirs must be for the host of *target*.
         pace: How long to wait for whom.
+        clock: Unix seconds.
 
     Raises:
         Misconfigured: If *target* is not host and port.
@@ -59,12 +62,14 @@ class RelayClient:
         leads: Callable[[], bool],
         tls: TlsFiles | None = None,
         pace: Pace | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._host, self._port = addresses.split("--relay-target", target)
         self._noticeboard = noticeboard
         self._leads = leads
         self._tls = tls
         self._pace = pace or Pace()
+        self._clock = clock
         self._heard = False
 
     async def run(self) -> None:
@@ -113,7 +118,9 @@ class RelayClient:
                     raise OSError("the stream has ended")
                 encoding.check_version(message.relay_version)
                 if message.HasField("board"):
-                    self._show(await asyncio.to_thread(encoding.decode, message.board))
+                    ahead = message.sent_time - self._clock() if message.HasField("sent_time") else 0.0
+                    board = await asyncio.to_thread(encoding.decode, message.board)
+                    self._show(board if abs(ahead) < _CLOCKS_AGREE_SECONDS else board.later(-round(ahead)))
                 if not self._heard:
                     _log.info("following %s", address)
                 self._heard = True

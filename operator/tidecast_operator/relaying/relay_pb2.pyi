@@ -13,12 +13,14 @@ class WatchRequest(_message.Message):
     def __init__(self, relay_version: _Optional[int] = ...) -> None: ...
 
 class BoardMessage(_message.Message):
-    __slots__ = ("relay_version", "board")
+    __slots__ = ("relay_version", "board", "sent_time")
     RELAY_VERSION_FIELD_NUMBER: _ClassVar[int]
     BOARD_FIELD_NUMBER: _ClassVar[int]
+    SENT_TIME_FIELD_NUMBER: _ClassVar[int]
     relay_version: int
     board: bytes
-    def __init__(self, relay_version: _Optional[int] = ..., board: _Optional[bytes] = ...) -> None: ...
+    sent_time: float
+    def __init__(self, relay_version: _Optional[int] = ..., board: _Optional[bytes] = ..., sent_time: _Optional[float] = ...) -> None: ...
 
 class Board(_message.Message):
     __slots__ = ("time", "is_known", "entries")

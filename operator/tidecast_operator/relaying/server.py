@@ -4,6 +4,7 @@ The end of the relay that the leading replica speaks on; every replica listens, 
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -75,6 +76,7 @@ class BoardsService(BoardsServicer):
                 if board is not sent and board.is_known:
                     message.board = await self._encoded(board)
                     sent = board
+                message.sent_time = time.time()  # after encoding, which takes a while
                 yield message
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._pace.heartbeat_seconds):

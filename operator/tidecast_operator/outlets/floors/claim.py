@@ -18,6 +18,12 @@ BY = "tidecast.dev/floor-by"
 
 ANNOTATIONS = (ORIGINAL, FLOOR, BY)
 
+RAISED = {"tidecast.dev/floor": "raised"}
+"""Label: stands wherever the annotations stand, so that they are found without a look at all autoscalers."""
+
+SELECTOR = ",".join(f"{name}={text}" for name, text in RAISED.items())
+"""What finds the label."""
+
 
 class Garbled(Exception):
     """
@@ -43,6 +49,17 @@ class Claim:
     def to_annotations(self) -> dict[str, str]:
         """As it is written on the autoscaler."""
         return {ORIGINAL: str(self.original), FLOOR: str(self.floor), BY: self.by}
+
+
+def is_marked(autoscaler: Autoscaler) -> bool:
+    """Whether anything of ours stands on an autoscaler: an annotation, the label, or that we own a field."""
+    names = (*autoscaler.annotations, *autoscaler.labels)
+    return autoscaler.is_held or any(name in names for name in (*ANNOTATIONS, *RAISED))
+
+
+def is_labelled(autoscaler: Autoscaler) -> bool:
+    """Whether it carries the label."""
+    return RAISED.items() <= autoscaler.labels.items()
 
 
 def claim_on(autoscaler: Autoscaler) -> Claim | None:

@@ -1,72 +1,22 @@
 """
-Carries out what is planned: one look at all autoscalers in a cycle, then one write for each floor that changes.
-
-A floor and what tells the original one are written together, and only on an autoscaler that nobody has changed since it
-was looked at. To give one back takes two writes, and after either of them everything that stands there is true. So it
-does not matter where a crash falls: the next cycle, or the next process, goes on from what it finds.
+Floors follow what hints ask for, cycle after cycle: a look at our own autoscalers, then a write for each that changes.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
-from tidecast_operator.api_answers import Outcome, WriteRefused
-from tidecast_operator.autoscalers import Autoscaler
-from tidecast_operator.errors import ApiServerUnavailable, Misconfigured, TidecastError
+from tidecast_operator.errors import ApiServerUnavailable, TidecastError
 from tidecast_operator.hints.board import Board
-from tidecast_operator.outlets.floors.claim import ANNOTATIONS, BY, Claim
-from tidecast_operator.outlets.floors.plan import FloorProblem, Key, Raise, Restore, names_any, plan
+from tidecast_operator.outlets.floors.carrying_out import AutoscalerDoor, FloorReport, Interrupted, Round
+from tidecast_operator.outlets.floors.looking import Look, Seen
+from tidecast_operator.outlets.floors.plan import Key, named
 
-_log = logging.getLogger(__name__)
+__all__ = ["FloorReport", "Floors"]
+
 _LOOK_SECONDS, _BUDGET_SECONDS = 60.0, 20.0
-_TRIES = 3  # for an autoscaler that changes under our hands; its status does every few seconds
 _PASSES, _PAUSE_SECONDS = 5, 3.0
-
-
-class AutoscalerDoor(Protocol):
-    """What is needed of `Autoscalers`."""
-
-    def pages(self, namespace: str = "") -> Iterator[Sequence[Autoscaler]]:
-        """All of a namespace, or of the cluster."""
-
-    def read(self, namespace: str, name: str) -> Autoscaler | None:
-        """One of them."""
-
-    def apply(self, autoscaler: Autoscaler, floor: int, annotations: Mapping[str, str]) -> Autoscaler | Outcome:
-        """Writes floor and annotations at once."""
-
-    def release(self, autoscaler: Autoscaler, annotations: Sequence[str]) -> Autoscaler | Outcome:
-        """Removes annotations and gives up all ownership at once."""
-
-
-@dataclass(slots=True)
-class FloorReport:
-    """
-    What became of the floors in one cycle.
-
-    Attributes:
-        raised: How many were written.
-        restored: How many were given back.
-        left: How many are still to be written or given back, in the next cycle.
-        floors: All that are raised now, by namespace and name of the autoscaler, as far as they were looked at.
-        problems: Of those who ask for floors.
-        error: Why not everything was looked at or tried; None if it was.
-    """
-
-    raised: int = 0
-    restored: int = 0
-    left: int = 0
-    floors: dict[Key, Claim] = field(default_factory=dict)
-    problems: list[FloorProblem] = field(default_factory=list)
-    error: TidecastError | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether there is nothing left to try."""
-        return not self.left and self.error is None
+_THREADS = 8
 
 
 class Floors:
@@ -77,8 +27,8 @@ class Floors:
         autoscalers: Where they are.
         may_write: Asked before each single write.
         clock: Unix seconds.
-        budget_seconds: No write is begun later than this after all were listed.
-        pause: Waits for some seconds; tests need not.
+        budget_seconds: No write is begun later than this after all were looked at.
+        threads: How many requests are under way at once.
     """
 
     def __init__(
@@ -88,165 +38,104 @@ class Floors:
         may_write: Callable[[], bool],
         clock: Callable[[], float] = time.time,
         budget_seconds: float = _BUDGET_SECONDS,
-        pause: Callable[[float], None] = time.sleep,
+        threads: int = _THREADS,
     ) -> None:
         self._autoscalers = autoscalers
         self._may_write = may_write
         self._clock = clock
         self._budget_seconds = budget_seconds
-        self._pause = pause
-        # Whether the last look found no floor of ours, and nobody but this process can have raised one since.
+        self._threads = threads
+        self._look = Look(autoscalers, threads=threads)
+        # Whether every autoscaler was looked at since this replica leads: before, there may be marks without a label,
+        # of an earlier release or where somebody took the label away.
+        self._has_seen_all = False
+        self._marked: frozenset[Key] = frozenset()
+        # Whether the last look found nothing of ours, and nobody but this process can have raised a floor since.
         self._is_clean = False
 
-    def follow(self, board: Board) -> FloorReport:
+    def follow(self, board: Board, *, budget_seconds: float | None = None) -> FloorReport:
         """
         Makes all floors what *board* asks for. Errors are reported; what could not be done is tried in the next cycle.
 
         Call it in every cycle, also while another replica leads: it does nothing then, but knows that floors may have
         been raised meanwhile.
+
+        Args:
+            board: What is asked for.
+            budget_seconds: Another budget than usual, as where steps are short.
         """
         report = FloorReport()
         if not self._may_write():
-            self._is_clean = False
+            self._is_clean = self._has_seen_all = False
             return report
-        if not board.is_known or (self._is_clean and not names_any(board)):
+        names = named(board)
+        if not board.is_known or (self._is_clean and not names):
             return report
-        self._is_clean = False
-        self._pass(board, "", report)
-        self._is_clean = report.is_complete and not report.floors
+        had_seen_all = self._has_seen_all
+        self._is_clean = self._has_seen_all = False  # so it is if anything unexpected breaks this off
+        # While nobody asks, what is not found is not looked for again: that must not be behind.
+        is_cached = had_seen_all and bool(names)
+
+        def look(go_on: Callable[[], object]) -> Seen:
+            if not had_seen_all:
+                return self._look.at_all("", go_on)
+            return self._look.at_ours(names | self._marked, go_on, is_cached=is_cached)
+
+        budget = self._budget_seconds if budget_seconds is None else budget_seconds
+        marked = self._pass(board, look, report, budget)
+        if marked is not None:
+            self._marked = marked
+            self._is_clean = report.is_complete and not marked and not is_cached
+        # Where leadership was lost meanwhile, another replica may have written.
+        self._has_seen_all = self._may_write() and (had_seen_all or marked is not None)
         return report
 
-    def release_all(self, namespaces: Sequence[str] = ()) -> FloorReport:
+    def release_all(
+        self, namespaces: Sequence[str] = (), *, pause: Callable[[float], None] = time.sleep
+    ) -> FloorReport:
         """
         Gives back every floor, of some namespaces or of the whole cluster. Needs nothing of Tidecast's in the cluster.
 
-        Tries again some times; what is left then is reported. No write is begun after the budget of a try is spent.
+        Looks at every autoscaler, labelled or not. Tries again some times; what is left then is reported. No write is
+        begun after the budget of a try is spent.
+
+        Args:
+            namespaces: Which ones; none for the whole cluster.
+            pause: Waits for some seconds between two tries; tests need not.
         """
         report = FloorReport()
         for number in range(_PASSES):
             if number:
-                self._pause(_PAUSE_SECONDS)
+                pause(_PAUSE_SECONDS)
             report = FloorReport(restored=report.restored)
             for namespace in namespaces or ("",):
-                self._pass(Board(is_known=True), namespace, report)  # nobody asks for anything
+                look = partial(self._look.at_all, namespace)
+                self._pass(Board(is_known=True), look, report, self._budget_seconds)  # nobody asks for anything
             if report.is_complete:
                 break
         return report
 
-    def _pass(self, board: Board, namespace: str, report: FloorReport) -> None:
+    def _pass(
+        self, board: Board, look: Callable[[Callable[[], object]], Seen], report: FloorReport, budget_seconds: float
+    ) -> frozenset[Key] | None:
+        """What is marked afterwards, as far as it was looked at; None if the look failed."""
         try:
-            found = self._look(namespace)
-            deadline = self._clock() + self._budget_seconds
-            now = partial(self._now, deadline)
-            _Round(self._autoscalers, board, report, now).run(found)
-        except _Interrupted:
+            seen = look(partial(self._now, self._clock() + _LOOK_SECONDS))
+            now = partial(self._now, self._clock() + budget_seconds)
+            work = Round(self._autoscalers, board, report, now, self._threads)
+            work.run(seen)
+        except Interrupted:
             report.error = report.error or ApiServerUnavailable(
                 "leadership or time ran out while HorizontalPodAutoscalers were listed"
             )
         except TidecastError as error:
             report.error = report.error or error
-
-    def _look(self, namespace: str) -> Sequence[Autoscaler]:
-        found: list[Autoscaler] = []
-        deadline = self._clock() + _LOOK_SECONDS
-        for page in self._autoscalers.pages(namespace):
-            found += page
-            self._now(deadline)
-        return found
+        else:
+            return frozenset(work.marked)
+        return None
 
     def _now(self, deadline: float) -> float:
         now = self._clock()
         if now >= deadline or not self._may_write():
-            raise _Interrupted
+            raise Interrupted
         return now
-
-
-class _Interrupted(Exception):
-    """Leadership or time has run out."""
-
-
-class _Round:
-    """
-    What follows from one look at the autoscalers.
-
-    Args:
-        now: Unix seconds; asked before each single write, and raises `_Interrupted` when there is to be none.
-    """
-
-    def __init__(
-        self, autoscalers: AutoscalerDoor, board: Board, report: FloorReport, now: Callable[[], float]
-    ) -> None:
-        self._autoscalers = autoscalers
-        self._board = board
-        self._report = report
-        self._now = now
-
-    def run(self, found: Sequence[Autoscaler]) -> None:
-        planned = plan(self._board, found, self._now())
-        self._report.floors |= planned.standing
-        self._report.problems += planned.problems
-        for number, step in enumerate(planned.steps):
-            try:
-                self._carry_out(step)
-            except WriteRefused as error:
-                self._refused(step, error)
-            except Misconfigured as error:  # it may be allowed in other namespaces
-                self._report.left += 1
-                self._report.error = self._report.error or error
-            except _Interrupted:
-                self._report.left += len(planned.steps) - number
-                return
-            except TidecastError:
-                self._report.left += len(planned.steps) - number
-                raise
-
-    def _carry_out(self, step: Raise | Restore) -> None:
-        for _ in range(_TRIES):
-            done = self._raise(step) if isinstance(step, Raise) else self._restore(step)
-            if done is not Outcome.CONFLICT:
-                return
-            fresh = self._autoscalers.read(*step.autoscaler.key)
-            if fresh is None:
-                return
-            again = plan(self._board, [fresh], self._now())
-            if not again.steps:
-                self._report.floors |= again.standing
-                return
-            step = again.steps[0]
-        self._report.left += 1
-
-    def _raise(self, step: Raise) -> Outcome:
-        claim = step.claim
-        after = self._apply(step.autoscaler, claim)
-        if isinstance(after, Outcome):
-            return after
-        self._report.raised += 1
-        self._report.floors[after.key] = claim
-        _log.info("%s: floor raised from %d to %d for %s", after, claim.original, claim.floor, claim.by)
-        return Outcome.DONE
-
-    def _restore(self, step: Restore) -> Outcome:
-        autoscaler = step.autoscaler
-        if step.claim is not None:
-            after = self._apply(autoscaler, step.claim)
-            if isinstance(after, Outcome):
-                return after
-            autoscaler = after
-        self._now()
-        released = self._autoscalers.release(autoscaler, ANNOTATIONS)
-        if isinstance(released, Outcome):
-            return released
-        self._report.restored += 1
-        _log.info("%s: floor of %d given back: %s", released, released.min_replicas, step.reason)
-        return Outcome.DONE
-
-    def _apply(self, autoscaler: Autoscaler, claim: Claim) -> Autoscaler | Outcome:
-        self._now()
-        return self._autoscalers.apply(autoscaler, claim.floor, claim.to_annotations())
-
-    def _refused(self, step: Raise | Restore, error: WriteRefused) -> None:
-        by = step.claim.by if step.claim is not None else step.autoscaler.annotations.get(BY, "")
-        _log.error("%s: %s", step.autoscaler, error)
-        self._report.left += 1
-        key = (step.autoscaler.namespace, by)
-        self._report.problems.append(FloorProblem(key, "AutoscalerWriteRefused", f"{step.autoscaler}: {error}"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tidecast_contract.services import ServiceId
 from tidecast_operator.autoscalers import Autoscaler
 from tidecast_operator.hints.board import Board, Entry, Withheld
-from tidecast_operator.outlets.floors.claim import BY, Claim, Garbled, claim_on
+from tidecast_operator.outlets.floors.claim import BY, Claim, Garbled, claim_on, is_labelled, is_marked
 from tidecast_operator.scaling import Mode
 
 Key = tuple[str, str]
@@ -89,16 +89,24 @@ class _Wish:
     by: str
 
 
-def names_any(board: Board) -> bool:
-    """Whether an entry names an autoscaler at all."""
-    return any(entry.scaling is not None and entry.scaling.autoscaler for entry in board.entries.values())
+def named(board: Board) -> frozenset[Key]:
+    """All autoscalers that entries name, by namespace and name."""
+    return frozenset(_naming(board))
 
 
-def plan(board: Board, autoscalers: Iterable[Autoscaler], now: float) -> Plan:
+def plan(
+    board: Board, autoscalers: Iterable[Autoscaler], now: float, *, unread: Mapping[Key, str] | None = None
+) -> Plan:
     """
     What there is to do, as far as *autoscalers* go.
 
     Nothing before a cycle has completed: until then nobody knows which floors are still wanted.
+
+    Args:
+        board: What is asked for.
+        autoscalers: As they were read.
+        now: Unix seconds.
+        unread: Those that could not be read, and why.
     """
     if not board.is_known:
         return Plan()
@@ -106,6 +114,9 @@ def plan(board: Board, autoscalers: Iterable[Autoscaler], now: float) -> Plan:
     wishes: dict[Key, _Wish | str] = {}
     problems: list[FloorProblem] = []
     for key, entries in _naming(board).items():
+        if unread and key in unread:
+            problems += [FloorProblem(one.key, "AutoscalerNotFound", unread[key]) for one in entries]
+            continue
         wishes[key] = _wish(entries, key, found.get(key), now, problems)
     restores, raises, standing = [], [], {}
     for key, autoscaler in found.items():
@@ -132,9 +143,10 @@ def _step(autoscaler: Autoscaler, wish: _Wish | str) -> Raise | Restore | Claim 
     if isinstance(wish, _Wish):
         wanted = Claim(original, min(wish.replicas, autoscaler.max_replicas), wish.by)
         if wanted.floor > original:
-            return wanted if is_ours and claim == wanted and autoscaler.is_held else Raise(autoscaler, wanted)
+            stands = is_ours and claim == wanted and autoscaler.is_held and is_labelled(autoscaler)
+            return wanted if stands else Raise(autoscaler, wanted)
         wish = f"the hint of {wish.replicas} is not above it"
-    if claim is None and not autoscaler.is_held:
+    if not is_marked(autoscaler):
         return None
     back = None if autoscaler.min_replicas == original else Claim(original, original, claim.by if claim else "")
     return Restore(autoscaler, back, wish)
