@@ -8,11 +8,12 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders.hints import NOW, entry
-from tidecast_contract.features import FORECAST_FEATURES
+from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.forecast import QUANTILES, Forecast, ModelInfo, ModelKind
 from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.hints.board import Board, Entry
-from tidecast_operator.outlets.gauges.facts import Facts
+from tidecast_operator.outlets.gauges.facts import Facts, FloorFacts
 from tidecast_operator.outlets.gauges.gauges import Gauges
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
@@ -74,6 +75,15 @@ def skills(of: tuple[ServiceId, ...] | int = 2, *, horizon: int = HORIZON, step:
     )
 
 
+def measured(of: tuple[ServiceId, ...] | int = 2, *, end_time: int = NOW) -> Snapshot:
+    """Two steps; of each service and feature `100 * row + feature` in the newest, and a hundredth of that before."""
+    known = services(of) if isinstance(of, int) else of
+    newest = 100 * np.arange(len(known))[:, None] + np.arange(len(FEATURES))
+    nobody = np.zeros((2, 0), np.int64)
+    values = np.stack([newest / 100, newest]).astype(np.float32)
+    return Snapshot(end_time, STEP, known, values, nobody, np.zeros(0, np.float32))
+
+
 def board(*entries: Entry) -> Board:
     """With these entries, or with an offered hint for the checkout."""
     shown = entries or (entry(),)
@@ -89,15 +99,26 @@ def facts(**changes: Any) -> Facts:
         "metrics": ALL,
         "skills": skills(),
         "trusted": {("shop", "checkout"): True},
+        "measured": measured(),
     }
     return Facts(**(valid | changes))
 
 
-def scraped(*shown: Facts, clock: Clock | None = None, **arguments: Any) -> dict[tuple[str, ...], float]:
+def floors(**changes: Any) -> FloorFacts:
+    """Three floors are raised, and one was given back by force a minute ago."""
+    valid: dict[str, Any] = {"raised": 3, "left": 0, "is_complete": True, "forced_time": NOW - 60}
+    return FloorFacts(**(valid | changes))
+
+
+def scraped(
+    *shown: Facts, floors: FloorFacts | None = None, clock: Clock | None = None, **arguments: Any
+) -> dict[tuple[str, ...], float]:
     """The series of gauges that were shown these facts."""
     gauges = Gauges(clock=clock or Clock(), **arguments)
     for each in shown:
         gauges.show(each)
+    if floors is not None:
+        gauges.show_floors(floors)
     return series(gauges.exposition())
 
 

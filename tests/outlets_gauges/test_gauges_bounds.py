@@ -5,7 +5,7 @@ The number of series is bounded, whoever comes.
 import numpy as np
 import pytest
 
-from builders.gauges import Clock, board, facts, forecast, named, scraped, series, services
+from builders.gauges import Clock, board, facts, forecast, measured, named, scraped, series, services
 from builders.hints import entry
 from tidecast_contract.services import ServiceId
 from tidecast_operator.hints.board import Board
@@ -22,7 +22,7 @@ def shown(found):
 
 def of(*loads, **changes):
     """Services with these loads, without anybody who asks for a hint."""
-    empty = {"board": Board(is_known=True), "skills": None, "trusted": {}}
+    empty = {"board": Board(is_known=True), "skills": None, "trusted": {}, "measured": measured(len(loads))}
     return facts(forecast=forecast(len(loads), loads=loads), **(empty | changes))
 
 

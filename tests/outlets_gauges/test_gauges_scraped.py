@@ -90,6 +90,6 @@ def test_every_series_is_taken(scraping):
     told = series(scraping.gauges.exposition())
     names = {key[0] for key in told}
 
-    assert scraping.until('count({__name__=~"tidecast_(forecast|hint)_.+"})', len(told)) == len(told)
+    assert scraping.until('count({__name__=~"tidecast_(forecast|measured|hint|floors)_.+"})', len(told)) == len(told)
     for name in names:
         assert scraping.value(f"count({name})") == len(named(told, name)), name

@@ -23,6 +23,7 @@ PAST = {
     "tidecast_forecast_coverage_ratio": 0.8,
     "tidecast_forecast_samples": 40.0,
 }
+STEPS = "tidecast_forecast_step_seconds"
 ISSUED, EXPIRES = "tidecast_forecast_issued_timestamp_seconds", "tidecast_forecast_expire_timestamp_seconds"
 
 
@@ -171,9 +172,10 @@ def test_without_skills_forecasts_are_told_alone():
     assert not [name for name in PAST if named(found, name)]
 
 
-def test_when_the_forecast_was_made_and_expires_is_told():
+def test_when_the_forecast_was_made_and_expires_is_told_with_its_step():
     found = scraped(facts())
 
+    assert named(found, STEPS) == {(): STEP}
     assert named(found, ISSUED) == {(): NOW}
     assert named(found, EXPIRES) == {(): EXPIRE}
 
@@ -190,7 +192,7 @@ def test_from_then_on_only_when_it_was_made_and_expired_is_told_of_it():
     found = scraped(facts(), clock=Clock(EXPIRE))
 
     told = {key[0] for key in found if key[0].startswith("tidecast_forecast_")}
-    assert told == {ISSUED, EXPIRES, "tidecast_forecast_resources_left_out"}
+    assert told == {ISSUED, EXPIRES, STEPS, "tidecast_forecast_resources_left_out"}
 
 
 def test_expiry_is_noticed_without_a_new_cycle():

@@ -9,7 +9,7 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from builders.gauges import Clock, board, facts, forecast, named, scraped, skills
+from builders.gauges import Clock, board, facts, floors, forecast, named, scraped, skills
 from builders.hints import entry
 from tidecast_contract.services import ServiceId
 from tidecast_operator.hints.board import Board
@@ -25,6 +25,7 @@ STRANGE = 'a "quoted"\\name\\n\nwith, {everything}="x"'
 def text(**changes):
     gauges = Gauges(clock=Clock())
     gauges.show(facts(**changes))
+    gauges.show_floors(floors())
     return gauges.exposition().decode()
 
 
@@ -50,7 +51,7 @@ def test_every_family_is_a_gauge_with_a_help():
 
 def test_names_follow_the_rules_of_prometheus():
     for family in FAMILIES:
-        assert re.fullmatch(r"tidecast_(forecast|hint)_[a-z0-9_]+", family.name)
+        assert re.fullmatch(r"tidecast_(forecast|measured|hint|floors)_[a-z0-9_]+", family.name)
         assert not family.name.endswith(("_total", "_count", "_sum", "_bucket", "_info"))
         assert all(re.fullmatch(r"[a-z_]+", label) for label in family.labels)
         assert not re.search(r"[\\\n]", family.help)
@@ -95,6 +96,7 @@ def test_it_can_stand_behind_the_operators_own_metrics():
 
 def test_scrapers_and_the_cycle_do_not_get_in_each_others_way():
     gauges = Gauges(clock=Clock())
+    gauges.show_floors(floors())
     problems = []
 
     def scrape():

@@ -5,7 +5,7 @@ The gauges: their names, labels and meanings. docs/metrics.md has the same table
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidecast_contract.features import CPU, ERRORS, LATENCY_P50, LATENCY_P95, MEMORY, REQUESTS
+from tidecast_contract.features import CPU, ERRORS, LATENCY_P50, LATENCY_P95, MEMORY, READY_REPLICAS, REQUESTS
 
 SERVICE = ("namespace", "kind", "service")
 """A service of the graph, as `ServiceId` has it."""
@@ -44,8 +44,22 @@ FORECASTS: Mapping[str, Family] = {
 }
 """By the name of the feature."""
 
+MEASURED: Mapping[str, Family] = {
+    REQUESTS.name: Family("tidecast_measured_requests_per_second", "Requests of the newest step.", SERVICE),
+    LATENCY_P50.name: Family("tidecast_measured_latency_p50_seconds", "Median latency of the newest step.", SERVICE),
+    LATENCY_P95.name: Family(
+        "tidecast_measured_latency_p95_seconds", "95th percentile of latency of the newest step.", SERVICE
+    ),
+    ERRORS.name: Family("tidecast_measured_error_ratio", "Share of failing requests of the newest step.", SERVICE),
+    CPU.name: Family("tidecast_measured_cpu_cores", "CPU use of the newest step.", SERVICE),
+    MEMORY.name: Family("tidecast_measured_memory_bytes", "Memory use of the newest step.", SERVICE),
+    READY_REPLICAS.name: Family("tidecast_measured_ready_replicas", "Ready replicas at the newest step.", SERVICE),
+}
+"""By the name of the feature: what forecasts are made from, so both can be drawn in one picture."""
+
 ISSUED = Family("tidecast_forecast_issued_timestamp_seconds", "Up to when the newest forecast knew measurements.")
 EXPIRE = Family("tidecast_forecast_expire_timestamp_seconds", "From when on the newest forecast is not shown any more.")
+STEP = Family("tidecast_forecast_step_seconds", "Time between two steps, and between two cycles.")
 SERVICES_LEFT_OUT = Family(
     "tidecast_forecast_services_left_out", "Services with a forecast that is not shown, to keep the number bounded."
 )
@@ -69,10 +83,20 @@ RESOURCES_LEFT_OUT = Family(
     "ServicePerformanceForecasts that are not shown, to keep the number bounded.",
 )
 
+FLOORS_RAISED = Family("tidecast_floors_raised", "HorizontalPodAutoscalers whose floor is raised now.")
+FLOORS_LEFT = Family("tidecast_floors_left", "Floors that are still to be written or given back.")
+FLOORS_COMPLETE = Family("tidecast_floors_complete", "Whether all floors are as they should be, as far as is known.")
+FLOORS_FORCED = Family(
+    "tidecast_floors_forced_timestamp_seconds",
+    "When a floor was last given back because its hint must not be acted on any more.",
+)
+
 FAMILIES = (
     *FORECASTS.values(),
-    *(ISSUED, EXPIRE, SERVICES_LEFT_OUT),
+    *MEASURED.values(),
+    *(ISSUED, EXPIRE, STEP, SERVICES_LEFT_OUT),
     *(SKILL, ERROR, NAIVE_ERROR, BIAS, COVERAGE, SAMPLES),
     *(TRUSTED, REPLICAS, LOAD, PER_REPLICA, OFFERED, RESOURCES_LEFT_OUT),
+    *(FLOORS_RAISED, FLOORS_LEFT, FLOORS_COMPLETE, FLOORS_FORCED),
 )
 """All of them."""

@@ -1,13 +1,14 @@
 """
-Trust and hints of ServicePerformanceForecasts, as lines of text. Pure.
+Trust and hints of ServicePerformanceForecasts, and floors, as lines of text. Pure.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 from tidecast_operator.hints.board import Entry, NotOffered
 from tidecast_operator.hints.hint import Hint
 from tidecast_operator.outlets.gauges import families
-from tidecast_operator.outlets.gauges.facts import Facts
+from tidecast_operator.outlets.gauges.facts import Facts, FloorFacts
 from tidecast_operator.outlets.gauges.text import sample, written
 from tidecast_operator.scaling import Mode
 
@@ -46,6 +47,17 @@ def hints(entries: Sequence[Entry], now: float) -> str:
             written(families.OFFERED, offered),
         )
     )
+
+
+def floors(facts: FloorFacts) -> str:
+    """How floors are."""
+    told = (
+        (families.FLOORS_RAISED, facts.raised),
+        (families.FLOORS_LEFT, facts.left),
+        (families.FLOORS_COMPLETE, int(facts.is_complete)),
+        (families.FLOORS_FORCED, math.nan if facts.forced_time is None else facts.forced_time),
+    )
+    return "".join(written(family, sample(family, (), value)) for family, value in told)
 
 
 def _may_be_told(entry: Entry, now: float) -> bool:

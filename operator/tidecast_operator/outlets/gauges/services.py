@@ -1,20 +1,24 @@
 """
-What is forecast of services, and what came of past forecasts, as lines of text. Pure.
+What is forecast of services, what was measured, and what came of past forecasts, as lines of text. Pure.
 
 Shapes: `K` steps that are shown, `Q` quantiles.
 """
 
+import math
 from collections import defaultdict
 
 import numpy as np
 
-from tidecast_contract.features import FORECAST_FEATURES, Feature
+from tidecast_contract.features import FEATURES, FORECAST_FEATURES, Feature
 from tidecast_contract.forecast import Forecast
+from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.outlets.gauges import families
 from tidecast_operator.outlets.gauges.choosing import Choice, steps_of
 from tidecast_operator.outlets.gauges.families import Family
 from tidecast_operator.outlets.gauges.text import labelled, sample, written
 from tidecast_operator.trust.skills import Skill, Skills
+
+_MEASURED_STEPS = 5  # as old as the condition MetricsAvailable lets a measurement be
 
 
 def forecasts(forecast: Forecast, choice: Choice, metrics: tuple[str, ...]) -> str:
@@ -44,10 +48,34 @@ def forecasts(forecast: Forecast, choice: Choice, metrics: tuple[str, ...]) -> s
 
 
 def times(forecast: Forecast, expire_time: int) -> str:
-    """From when the forecast is, and until when it holds: true also when it has expired."""
-    return written(families.ISSUED, sample(families.ISSUED, (), forecast.issued_time)) + written(
-        families.EXPIRE, sample(families.EXPIRE, (), expire_time)
+    """From when the forecast is, until when it holds, and its step: true also when it has expired."""
+    told = ((families.ISSUED, forecast.issued_time), (families.EXPIRE, expire_time))
+    return "".join(
+        written(family, sample(family, (), value)) for family, value in (*told, (families.STEP, forecast.step_seconds))
     )
+
+
+def measured_until(window: Snapshot) -> int:
+    """From when on the newest step is too old to be shown, unix seconds."""
+    return window.end_time + _MEASURED_STEPS * window.step_seconds
+
+
+def measured(window: Snapshot, choice: Choice, metrics: tuple[str, ...]) -> str:
+    """The newest step of the chosen services, metric by metric; what was not measured in it is absent."""
+    rows = {service: row for row, service in enumerate(window.services)}
+    known = [
+        (rows[service], labels)
+        for (_, service), labels in zip(choice.services, _labels(choice), strict=True)
+        if service in rows
+    ]
+    parts = []
+    for place, feature in enumerate(FEATURES):
+        if feature.forecast and feature.name not in metrics:
+            continue
+        family, newest = families.MEASURED[feature.name], window.values[-1, :, place].tolist()
+        lines = [f"{family.name}{{{labels}}} {newest[row]:.6g}" for row, labels in known if math.isfinite(newest[row])]
+        parts.append(written(family, lines))
+    return "".join(parts)
 
 
 def past(skills: Skills, forecast: Forecast, choice: Choice, metrics: tuple[str, ...]) -> str:

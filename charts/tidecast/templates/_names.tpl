@@ -1,0 +1,95 @@
+{{/* Names of objects, and the labels by which they are found. */}}
+
+{{- define "tidecast.name" -}}
+{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The beginning of every name; short enough for the longest suffix. */}}
+{{- define "tidecast.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "tidecast.name" .) .Release.Name -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name (include "tidecast.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{/* The labels of a component's pods, which never change. Takes: root, component. */}}
+{{- define "tidecast.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tidecast.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* All labels of an object. Takes: root, component. */}}
+{{- define "tidecast.labels" -}}
+{{ include "tidecast.selectorLabels" . }}
+app.kubernetes.io/part-of: tidecast
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The metadata of an object. Takes: root, component, suffix (of the name) or name; and if wanted namespace ("" for none),
+labels and annotations.
+*/}}
+{{- define "tidecast.metadata" -}}
+{{- $annotations := merge dict (.annotations | default dict) (.root.Values.commonAnnotations | default dict) -}}
+{{- $namespace := ternary .namespace .root.Release.Namespace (hasKey . "namespace") -}}
+metadata:
+  name: {{ .name | default (printf "%s-%s" (include "tidecast.fullname" .root) .suffix) }}
+  {{- with $namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "tidecast.labels" . | nindent 4 }}
+    {{- with .labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The service accounts. */}}
+{{- define "tidecast.operator.serviceAccountName" -}}
+{{ .Values.operator.serviceAccount.name | default (ternary (printf "%s-operator" (include "tidecast.fullname" .)) "default" .Values.operator.serviceAccount.create) }}
+{{- end }}
+
+{{- define "tidecast.predictor.serviceAccountName" -}}
+{{ .Values.predictor.serviceAccount.name | default (ternary (printf "%s-predictor" (include "tidecast.fullname" .)) "default" .Values.predictor.serviceAccount.create) }}
+{{- end }}
+
+{{/* The subject of a binding. */}}
+{{- define "tidecast.operator.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "tidecast.operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* The host of a Service as the certificates name it. Takes: root, suffix. */}}
+{{- define "tidecast.host" -}}
+{{ include "tidecast.fullname" .root }}-{{ .suffix }}.{{ .root.Release.Namespace }}.svc
+{{- end }}
+
+{{/* All names under which a Service is known, parted by commas. Takes: root, suffix. */}}
+{{- define "tidecast.hosts" -}}
+{{- $short := printf "%s-%s" (include "tidecast.fullname" .root) .suffix -}}
+{{- $namespaced := printf "%s.%s" $short .root.Release.Namespace -}}
+{{ $short }},{{ $namespaced }},{{ $namespaced }}.svc,{{ $namespaced }}.svc.{{ .root.Values.clusterDomain }}
+{{- end }}
+
+{{/* The names of all Services that the operator answers under, parted by commas. */}}
+{{- define "tidecast.operatorHosts" -}}
+{{- $hosts := list -}}
+{{- range list "operator" "relay" "keda" "metrics-api" -}}
+{{- $hosts = append $hosts (include "tidecast.hosts" (dict "root" $ "suffix" .)) -}}
+{{- end -}}
+{{ join "," $hosts }}
+{{- end }}
