@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tidecast_operator import running, serving
+from tidecast_operator import hook_commands, running, serving, watching
 from tidecast_operator.autoscalers import Autoscalers
+from tidecast_operator.certificates import wanted
 from tidecast_operator.cluster import load_configuration
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.outlets.floors.floors import Floors
@@ -49,13 +50,21 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics-services-limit", type=int, default=SERVICES_LIMIT, help="forecasts of so many are in /metrics"
     )
     run.add_argument("--hpa-floors", action="store_true", help="raise floors of HorizontalPodAutoscalers as specs ask")
+    watching.add_flags(run)
     serving.add_flags(run)
+    wanted.add_flags(run)
     run.set_defaults(command=lambda options: asyncio.run(running.run(options)) or 0)
     serve = commands.add_parser("serve", help="only answer autoscalers, with what the leading replica knows")
     _add_common(serve)
     serve.add_argument("--http-address", default="127.0.0.1:8080", help="for /healthz and /readyz")
     serving.add_flags(serve)
     serve.set_defaults(command=lambda options: asyncio.run(running.serve(options)) or 0)
+    clean_up = commands.add_parser("clean-up", help="prepare for being taken away, and end")
+    _add_common(clean_up)
+    hook_commands.add_clean_up(clean_up, own_namespace=_own_namespace())
+    check = commands.add_parser("check", help="say what works and what does not, and end")
+    _add_common(check)
+    hook_commands.add_check(check, own_namespace=_own_namespace())
     release = commands.add_parser("release-floors", help="give every raised floor back, and end")
     _add_common(release)
     release.add_argument("--namespace", action="append", default=[], help="only there; can be given several times")

@@ -1,5 +1,5 @@
 """
-The one door to the Kubernetes API for everything that is written but floors (see `autoscalers`), and for Secrets and Leases.
+The one door to the Kubernetes API for everything that is written but floors (see `autoscalers`) and Leases, and for Secrets.
 
 Synchronous: call it in a thread. What is watched comes in through `handlers` instead. Knows nothing of forecasts.
 """
@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kubernetes.config.config_exception import ConfigException
 
 from tidecast_operator.api_answers import Outcome, found, written
 from tidecast_operator.errors import Misconfigured
+from tidecast_operator.fencing import Fence, fence_in
 from tidecast_operator.published import from_time
 from tidecast_operator.resources import FORECAST_KIND, FORECASTER_KIND, FORECASTERS, FORECASTS, GROUP, VERSION
 
@@ -26,6 +26,9 @@ _TIMEOUT_SECONDS = (5, 20)
 _FIELD_MANAGER = "tidecast"
 _ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE_SIZE = 1000
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML too
+_CA_FIELD_MANAGER = "tidecast-ca"
+_API_SERVICES = ("apiregistration.k8s.io", "v1", "apiservices")
 _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "Namespace": ("CoreV1Api", "list_namespace", ()),
     "Service": ("CoreV1Api", "list_service_for_all_namespaces", ()),
@@ -41,27 +44,44 @@ _load_incluster_config: Any = config.load_incluster_config
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class StoredSecret:
     """
-    A Lease of `coordination.k8s.io`.
+    A Secret as it was read, or as it is to be.
 
     Attributes:
         namespace: Where it lives.
         name: Its name.
-        holder: Who holds it; empty for nobody.
-        duration_seconds: How long it holds without being renewed.
-        acquire_time: Since when its holder has it.
-        transitions: How often it changed hands.
-        version: Changes with every renewal; empty for one that is still to be created.
+        type: As in `kubernetes.io/tls`.
+        data: Its values, decoded.
+        annotations: All of them.
+        body: All that was read; data and annotations come from above when it is written.
     """
 
     namespace: str
     name: str
-    holder: str
-    duration_seconds: int
-    acquire_time: datetime
-    transitions: int = 0
-    version: str = ""
+    type: str
+    data: Mapping[str, bytes]
+    annotations: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCaBundle:
+    """
+    Whom the API server believes for an APIService.
+
+    Attributes:
+        api_service: Its name.
+        bundle: PEM; empty for nobody.
+        version: Changes with every write, by whomever.
+        may_be_applied: Whether the API server keeps a record of who owns which field; of APIServices it did not always,
+            and then an attempt to apply ends the connection.
+    """
+
+    api_service: str
+    bundle: bytes
+    version: str
+    may_be_applied: bool = True
 
 
 def load_configuration(kubeconfig: Path | None) -> client.Configuration:
@@ -101,15 +121,21 @@ class Cluster:
     Args:
         configuration: From `load_configuration`.
         connections: How many are kept open: as many as threads that call.
+        fence: What every write has to pass; None where there is no other replica.
     """
 
-    def __init__(self, configuration: client.Configuration, *, connections: int = 12) -> None:
+    def __init__(
+        self, configuration: client.Configuration, *, connections: int = 12, fence: Fence | None = None
+    ) -> None:
         configuration.connection_pool_maxsize = connections
         # Typed in some of the versions that are supported, and not in others.
         self._client: Any = client.ApiClient(configuration)
         self._custom: Any = client.CustomObjectsApi(self._client)
         self._core: Any = client.CoreV1Api(self._client)
-        self._coordination: Any = client.CoordinationV1Api(self._client)
+        self._applying_client: Any = client.ApiClient(configuration, "Content-Type", _APPLY)
+        if fence is not None:
+            fence_in(self._client, fence)
+            fence_in(self._applying_client, fence)
         # Lists names and times alone: the objects themselves come by watch.
         self._names_client: Any = client.ApiClient(configuration, "Accept", _ONLY_METADATA)
 
@@ -117,14 +143,16 @@ class Cluster:
         """Closes the connections."""
         self._client.close()
         self._names_client.close()
+        self._applying_client.close()
 
-    def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
+    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int]:
         """
-        All objects of one of the watched kinds: (namespace, name), and when it was created, unix seconds.
+        All objects of one of the watched kinds, in the cluster or in *namespace*: (namespace, name), and when it was
+        created, unix seconds.
 
         None of a kind that the API server does not know, as long as its definition is not installed.
         """
-        api, method, arguments = _LISTS[kind]
+        api, method, arguments = _within(namespace, *_LISTS[kind]) if namespace else _LISTS[kind]
         list_page = partial(getattr(getattr(client, api)(self._names_client), method), *arguments)
         names: dict[tuple[str, str], int] = {}
         token = ""
@@ -146,6 +174,48 @@ class Cluster:
         if secret is None:
             return None
         return _texts(secret.data or {})
+
+    def read_whole_secret(self, namespace: str, name: str) -> StoredSecret | None:
+        """A Secret with all that is in it; None if it is not there."""
+        body = found(lambda: _decoded(self._core.read_namespaced_secret, name, namespace))
+        if body is None:
+            return None
+        data = {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
+        annotations = body["metadata"].get("annotations") or {}
+        return StoredSecret(namespace, name, body.get("type", ""), data, annotations, body)
+
+    def update_secret(self, secret: StoredSecret) -> Outcome:
+        """Writes a Secret that was read; `CONFLICT` if it has changed since."""
+        metadata = secret.body["metadata"] | {"annotations": dict(secret.annotations)}
+        data = {key: base64.b64encode(value).decode() for key, value in secret.data.items()}
+        body = dict(secret.body) | {"metadata": metadata, "data": data}
+        return written(
+            lambda: self._core.replace_namespaced_secret(secret.name, secret.namespace, body, **self._writing())
+        )
+
+    def read_ca_bundle(self, api_service: str) -> StoredCaBundle | None:
+        """Whom the API server believes for an APIService; None if that is not there."""
+        body = found(lambda: _decoded(self._custom.get_cluster_custom_object, *_API_SERVICES, api_service))
+        if body is None:
+            return None
+        bundle = base64.b64decode(body["spec"].get("caBundle") or "")
+        metadata = body["metadata"]
+        return StoredCaBundle(api_service, bundle, metadata["resourceVersion"], bool(metadata.get("managedFields")))
+
+    def apply_ca_bundle(self, bundle: StoredCaBundle) -> Outcome:
+        """Writes that, and owns it; `CONFLICT` if the APIService has changed since it was read."""
+        group, version, _ = _API_SERVICES
+        body = {
+            "apiVersion": f"{group}/{version}",
+            "kind": "APIService",
+            "metadata": {"name": bundle.api_service, "resourceVersion": bundle.version},
+            "spec": {"caBundle": base64.b64encode(bundle.bundle).decode()},
+        }
+        options = self._writing() | {"field_manager": _CA_FIELD_MANAGER}
+        door = self._custom  # merges
+        if bundle.may_be_applied:
+            door, options = client.CustomObjectsApi(self._applying_client), options | {"force": True}
+        return written(lambda: door.patch_cluster_custom_object(*_API_SERVICES, bundle.api_service, body, **options))
 
     def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """The values of a ConfigMap; None if it is not there."""
@@ -192,52 +262,18 @@ class Cluster:
         """Creates an Event."""
         return written(lambda: self._core.create_namespaced_event(namespace, body, **self._writing()))
 
-    def read_lease(self, namespace: str, name: str) -> Lease | None:
-        """A Lease; None if it is not there."""
-        lease = found(
-            lambda: self._coordination.read_namespaced_lease(name, namespace, _request_timeout=_TIMEOUT_SECONDS)
-        )
-        if lease is None:
-            return None
-        return Lease(
-            namespace=namespace,
-            name=name,
-            holder=lease.spec.holder_identity or "",
-            duration_seconds=lease.spec.lease_duration_seconds or 0,
-            acquire_time=lease.spec.acquire_time or datetime.now(UTC),
-            transitions=lease.spec.lease_transitions or 0,
-            version=lease.metadata.resource_version,
-        )
-
-    def write_lease(self, lease: Lease) -> Outcome:
-        """
-        Creates a Lease without a version, and renews one with: `CONFLICT` if it exists, or changed since it was read.
-        """
-        body = client.V1Lease(
-            metadata=client.V1ObjectMeta(
-                name=lease.name, namespace=lease.namespace, resource_version=lease.version or None
-            ),
-            spec=client.V1LeaseSpec(
-                holder_identity=lease.holder,
-                lease_duration_seconds=lease.duration_seconds,
-                acquire_time=lease.acquire_time,
-                renew_time=datetime.now(UTC),
-                lease_transitions=lease.transitions,
-            ),
-        )
-        if lease.version:
-            return written(
-                lambda: self._coordination.replace_namespaced_lease(
-                    lease.name, lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS
-                )
-            )
-        return written(
-            lambda: self._coordination.create_namespaced_lease(lease.namespace, body, _request_timeout=_TIMEOUT_SECONDS)
-        )
-
     def _writing(self) -> dict[str, Any]:
         # Nobody reads the answer to a write: the watch brings it anyway.
         return {"field_manager": _FIELD_MANAGER, "_request_timeout": _TIMEOUT_SECONDS, "_preload_content": False}
+
+
+def _within(namespace: str, api: str, method: str, arguments: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
+    """The list of a kind that has namespaces, in one of them."""
+    if arguments:
+        group, version, plural = arguments
+        return api, "list_namespaced_custom_object", (group, version, namespace, plural)
+    kind = method.removeprefix("list_").removesuffix("_for_all_namespaces")
+    return api, f"list_namespaced_{kind}", (namespace,)
 
 
 def _texts(data: Mapping[str, str]) -> dict[str, str]:
@@ -246,6 +282,10 @@ def _texts(data: Mapping[str, str]) -> dict[str, str]:
         with suppress(UnicodeDecodeError):  # a keystore, say, beside the credentials
             texts[key] = base64.b64decode(value).decode()
     return texts
+
+
+def _decoded(call: Callable[..., Any], *arguments: str) -> Any:
+    return json.loads(call(*arguments, _preload_content=False, _request_timeout=_TIMEOUT_SECONDS).data)
 
 
 def _page(list_page: Callable[..., Any], token: str) -> Any:

@@ -53,9 +53,8 @@ class Opens(Protocol):
 class Leads(Protocol):
     """Who says whether this replica runs cycles."""
 
-    @property
-    def is_leader(self) -> bool:
-        """Whether it does."""
+    def enter(self) -> bool:
+        """A cycle begins; whether it may run, and write until this replica leads no more."""
 
 
 class Watches(Protocol):
@@ -127,7 +126,7 @@ class Cycle:
     async def run_once(self) -> str:
         """One cycle; says in a word how it ended."""
         in_use = self._in_use()
-        if not self._leadership.is_leader:
+        if not self._leadership.enter():
             await self._rest()
             self._trust.forget()
             await asyncio.to_thread(self._publisher.withdraw)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tidecast_contract.forecast import Forecast
+from tidecast_contract.rpc.tls import TlsFiles
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus
 from tidecast_operator.errors import Misconfigured
@@ -73,10 +74,13 @@ class Doors:
 
     Args:
         secrets: Where credentials are read from, at every cycle: they are rotated.
+        predictor_tls: The own certificate for the predictor, and the authority of the predictor's; None for a connection
+            without TLS.
     """
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, *, predictor_tls: TlsFiles | None = None) -> None:
         self._secrets = secrets
+        self._predictor_tls = predictor_tls
         self._directory = tempfile.TemporaryDirectory(prefix="tidecast-")
         self._prometheus: Prometheus | None = None
         self._collectors: Collectors | None = None
@@ -105,7 +109,11 @@ class Doors:
         if self._predictor is None or self._predictor[0] != settings.predictor:
             if self._predictor is not None:
                 await self._predictor[1].close()
-            client = PredictorClient(settings.predictor.address, timeout_seconds=settings.predictor.timeout_seconds)
+            client = PredictorClient(
+                settings.predictor.address,
+                timeout_seconds=settings.predictor.timeout_seconds,
+                tls=self._predictor_tls,
+            )
             self._predictor = settings.predictor, client
         return self._predictor[1]
 

@@ -7,7 +7,7 @@ Stateless: no annotation, no finalizer, no timer and no index. Only here is kopf
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,6 +29,7 @@ WATCHED = (
     (GROUP, VERSION, FORECASTS),
     (GROUP, VERSION, FORECASTERS),
 )
+_WITHOUT_NAMESPACE = ("namespaces", FORECASTERS)
 
 
 class Watches:
@@ -38,13 +39,20 @@ class Watches:
     Args:
         observe: Takes the type of an event, None for the first listing, and the object; called on the loop of `run`.
         configuration: How to reach the API server, as the Kubernetes client has it; asked anew when it refuses.
+        namespaces: Which alone are watched, and then nothing that has no namespace; asked anew whenever the watches are
+            opened. None for the whole cluster.
     """
 
     def __init__(
-        self, observe: Callable[[str | None, Mapping[str, Any]], None], *, configuration: Callable[[], Any]
+        self,
+        observe: Callable[[str | None, Mapping[str, Any]], None],
+        *,
+        configuration: Callable[[], Any],
+        namespaces: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         self._observe = observe
         self._configuration = configuration
+        self._namespaces = namespaces
         self._stop = threading.Event()
 
     async def run(self) -> None:
@@ -58,8 +66,9 @@ class Watches:
         try:
             while True:
                 self._stop = threading.Event()
-                handlers = registry(observe, configuration=self._configuration)
-                await loop.run_in_executor(executor, _watch, handlers, self._stop)
+                chosen = None if self._namespaces is None else tuple(await self._namespaces())
+                handlers = registry(observe, configuration=self._configuration, is_clusterwide=chosen is None)
+                await loop.run_in_executor(executor, _watch, handlers, chosen, self._stop)
                 _log.warning("the watches ended and are opened again")
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
@@ -71,21 +80,37 @@ class Watches:
         self._stop.set()
 
 
-def _watch(handlers: kopf.OperatorRegistry, stop: threading.Event) -> None:
+def _watch(handlers: kopf.OperatorRegistry, namespaces: Sequence[str] | None, stop: threading.Event) -> None:
+    if namespaces is not None and not namespaces:
+        stop.wait()  # kopf would take no namespace for all of them
+        return
     try:
-        asyncio.run(_operate(handlers, stop))
+        asyncio.run(_operate(handlers, namespaces, stop))
     except Exception:  # noqa: BLE001 - the edge of a thread
         _log.exception("kopf ended")
 
 
-async def _operate(handlers: kopf.OperatorRegistry, stop: threading.Event) -> None:
-    await kopf.operator(registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=stop)
+async def _operate(handlers: kopf.OperatorRegistry, namespaces: Sequence[str] | None, stop: threading.Event) -> None:
+    chosen = settings()
+    # Else kopf would list and watch namespaces and definitions too, which may be forbidden where namespaces are given.
+    chosen.scanning.disabled = namespaces is not None
+    await kopf.operator(
+        registry=handlers,
+        settings=chosen,
+        clusterwide=namespaces is None,
+        namespaces=namespaces or (),
+        standalone=True,
+        stop_flag=stop,
+    )
     # aiohttp closes encrypted connections a moment after they were told to close.
     await asyncio.sleep(_CLOSING_SECONDS)
 
 
 def registry(
-    observe: Callable[[str | None, Mapping[str, Any]], None], *, configuration: Callable[[], Any]
+    observe: Callable[[str | None, Mapping[str, Any]], None],
+    *,
+    configuration: Callable[[], Any],
+    is_clusterwide: bool = True,
 ) -> kopf.OperatorRegistry:
     """
     Handlers that pass every event on.
@@ -93,6 +118,7 @@ def registry(
     Args:
         observe: Takes the type of an event, None for the first listing, and the object.
         configuration: How to reach the API server, as the Kubernetes client has it; asked anew when it refuses.
+        is_clusterwide: Whether objects that have no namespace are watched too.
     """
     handlers = kopf.OperatorRegistry()
 
@@ -100,6 +126,8 @@ def registry(
         observe(event["type"], event["object"])
 
     for group, version, plural in WATCHED:
+        if plural in _WITHOUT_NAMESPACE and not is_clusterwide:
+            continue
         kopf.on.event(group, version, plural, registry=handlers, id=f"observe-{plural}")(pass_on)
 
     def login(**_: Any) -> kopf.ConnectionInfo:

@@ -16,13 +16,16 @@ class Picture:
     """
     What the cycle knows of the cluster.
 
+    Args:
+        is_partial: Whether it is shown some namespaces alone.
+
     Attributes:
         on_forecaster_change: Called when the spec of a Forecaster is new, so that nobody waits for the next step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_partial: bool = False) -> None:
         self.on_forecaster_change: Callable[[], None] = lambda: None
-        self._workloads = Workloads()
+        self._workloads = Workloads(is_partial=is_partial)
         self._forecasts: dict[tuple[str, str], ForecastResource] = {}
         self._forecasters: dict[str, ForecasterResource] = {}
 

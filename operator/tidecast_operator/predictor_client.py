@@ -2,13 +2,14 @@
 Snapshots to the predictor and forecasts back, over one gRPC channel.
 
 Every call has a deadline. A predictor that cannot be reached is asked again within it, with growing pauses; one that
-disagrees about the contract is not.
+disagrees about the contract is not. With certificates both sides are verified, and when the files of the own one have
+changed, calls go over a new channel while those under way end on the old one.
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, TypeVar
 
 from grpc import StatusCode, aio
@@ -20,6 +21,7 @@ from tidecast_contract.rpc import tidecast_pb2 as pb
 from tidecast_contract.rpc.limits import HISTORY_CHUNK_BYTES, MESSAGE_OPTIONS
 from tidecast_contract.rpc.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tidecast_contract.rpc.tidecast_pb2_grpc import TrainingStub
+from tidecast_contract.rpc.tls import TlsFiles, TlsReader, UnusableFiles
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus, PredictorStatus
 from tidecast_operator.errors import ContractMismatch, PredictorUnavailable
@@ -43,6 +45,12 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 5_000),
 )
 
+_TLS_OPTIONS = (
+    *_OPTIONS,
+    # A channel with a new certificate does not go on with the connection of the one before.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
 _DISAGREEING = (
     StatusCode.FAILED_PRECONDITION,
     StatusCode.INVALID_ARGUMENT,
@@ -53,6 +61,26 @@ _DISAGREEING = (
 """The predictor understood the call, or whoever listens there did not: another try would end the same way."""
 
 
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """
+    A channel, and who is using it.
+
+    Attributes:
+        channel: Kept open while it is the newest or calls are under way on it.
+        calls: How many are under way.
+    """
+
+    channel: aio.Channel
+    calls: int = 0
+    inference: GRPCInferenceServiceStub = field(init=False)
+    training: TrainingStub = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inference = GRPCInferenceServiceStub(self.channel)
+        self.training = TrainingStub(self.channel)
+
+
 class PredictorClient:
     """
     The predictor, as the operator sees it. To be made and used on one event loop.
@@ -60,18 +88,23 @@ class PredictorClient:
     Args:
         address: host:port of its gRPC server; a connection is made when it is first needed.
         timeout_seconds: How long one call may take, with all its attempts; with history, for each chunk of it.
+        tls: The own certificate and the authority of the predictor's, which must be for the host of *address*; None for
+            a connection without TLS.
     """
 
-    def __init__(self, address: str, *, timeout_seconds: float) -> None:
+    def __init__(self, address: str, *, timeout_seconds: float, tls: TlsFiles | None = None) -> None:
         self._address = address
         self._timeout_seconds = timeout_seconds
-        self._channel = aio.insecure_channel(address, options=_OPTIONS)
-        self._inference = GRPCInferenceServiceStub(self._channel)
-        self._training = TrainingStub(self._channel)
+        self._reader = None if tls is None else TlsReader(tls)
+        self._newest: _Connection | None = None
+        self._open: set[_Connection] = set()
+        self._is_closed = False
 
     async def close(self) -> None:
         """Close the connection; what is under way fails."""
-        await self._channel.close(None)
+        self._is_closed, self._newest = True, None
+        while self._open:
+            await self._open.pop().channel.close(None)
 
     async def status(self) -> PredictorStatus:
         """
@@ -82,7 +115,7 @@ class PredictorClient:
             ContractMismatch: If it was written for another contract; names both versions.
         """
         request = pb.StatusRequest(contract_version=wire.CONTRACT_VERSION)
-        return statuses.from_status(await self._retried(lambda left: self._training.Status(request, timeout=left)))
+        return statuses.from_status(await self._retried(lambda to, left: to.training.Status(request, timeout=left)))
 
     async def forecast(self, snapshot: Snapshot, horizon_steps: int) -> Forecast:
         """
@@ -94,7 +127,7 @@ class PredictorClient:
         """
         message = wire.encode_snapshot(snapshot, horizon_steps=horizon_steps)
         request = await asyncio.to_thread(messages.to_request, message)
-        response = await self._retried(lambda left: self._inference.ModelInfer(request, timeout=left))
+        response = await self._retried(lambda to, left: to.inference.ModelInfer(request, timeout=left))
         forecast = await asyncio.to_thread(lambda: wire.decode_forecast(messages.from_response(response)))
         _check_answers(forecast, snapshot, horizon_steps)
         return forecast
@@ -115,7 +148,7 @@ class PredictorClient:
             horizon_steps=horizon_steps,
             minimum_history_seconds=minimum_history_seconds,
         )
-        reply = await self._retried(lambda left: self._training.Train(request, timeout=left))
+        reply = await self._retried(lambda to, left: to.training.Train(request, timeout=left))
         wire.check_version(reply.contract_version)
         return reply.started
 
@@ -138,19 +171,20 @@ class PredictorClient:
         parts = list(split(snapshot, HISTORY_CHUNK_BYTES))
         return statuses.from_history_status(
             await self._retried(
-                lambda left: self._training.AppendHistory(_chunks(parts), timeout=left),
+                lambda to, left: to.training.AppendHistory(_chunks(parts), timeout=left),
                 timeout_seconds=self._timeout_seconds * len(parts),
             )
         )
 
     async def _retried(
-        self, call: Callable[[float], Awaitable[Answer]], *, timeout_seconds: float | None = None
+        self, call: Callable[[_Connection, float], Awaitable[Answer]], *, timeout_seconds: float | None = None
     ) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (timeout_seconds or self._timeout_seconds)
         for pause_seconds in (*_pauses(), None):
+            connection = await self._connected()
             try:
-                return await call(deadline - loop.time())
+                return await self._called(connection, call(connection, deadline - loop.time()))
             except aio.AioRpcError as error:
                 left_seconds = deadline - loop.time()
                 unavailable = error.code() is StatusCode.UNAVAILABLE
@@ -158,6 +192,42 @@ class PredictorClient:
                     self._refuse(error.code(), error.details())
             await asyncio.sleep(pause_seconds)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _connected(self) -> _Connection:
+        """The newest connection; a new one if the certificate's files have changed since that was made."""
+        if self._is_closed:
+            raise PredictorUnavailable(f"the connection to the predictor at {self._address} was closed")
+        if self._reader is None:
+            return self._newest or self._opened(aio.insecure_channel(self._address, options=_OPTIONS))
+        read = self._reader.read if self._newest is None else self._reader.newer
+        try:
+            identity = await asyncio.to_thread(read)
+        except UnusableFiles as error:
+            raise PredictorUnavailable(
+                f"the predictor at {self._address} is not asked: the certificate for it cannot be used: {error}"
+            ) from error
+        if identity is not None:
+            # Of two who read the same at the same time, the second makes one connection more than is needed.
+            return self._opened(aio.secure_channel(self._address, identity.channel_credentials(), options=_TLS_OPTIONS))
+        return self._newest or await self._connected()  # none is left where it was closed meanwhile
+
+    def _opened(self, channel: aio.Channel) -> _Connection:
+        self._newest = _Connection(channel)
+        self._open.add(self._newest)
+        return self._newest
+
+    async def _called(self, connection: _Connection, answer: Awaitable[Answer]) -> Answer:
+        connection.calls += 1
+        try:
+            return await answer
+        finally:
+            connection.calls -= 1
+            await self._close_those_before()
+
+    async def _close_those_before(self) -> None:
+        for connection in [one for one in self._open if one is not self._newest and not one.calls]:
+            self._open.discard(connection)
+            await connection.channel.close(None)
 
     def _refuse(self, code: StatusCode, details: str | None) -> NoReturn:
         text = f"the predictor at {self._address} answered {code.name}: {details}"

@@ -6,7 +6,7 @@ miss deletions when they break off for long and have been known to fall silent.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tidecast_operator.cluster import WATCHED_KINDS
@@ -36,6 +36,7 @@ class Resync:
         cluster: The truth.
         picture: What the watches made of it.
         on_deaf: Called when objects exist that the watches should have told of long ago.
+        kinds: What is watched.
         clock: Unix seconds.
     """
 
@@ -45,11 +46,13 @@ class Resync:
         picture: Picture,
         *,
         on_deaf: Callable[[], None],
+        kinds: Sequence[str] = WATCHED_KINDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
         self._picture = picture
         self._on_deaf = on_deaf
+        self._kinds = tuple(kinds)
         self._clock = clock
 
     async def run(self) -> None:
@@ -67,7 +70,7 @@ class Resync:
 
         A cycle that knew half of the cluster would take workloads for strangers, and make resources that exist.
         """
-        for kind in WATCHED_KINDS:
+        for kind in self._kinds:
             while not await self._is_complete(kind):
                 pass
 
@@ -95,7 +98,7 @@ class Resync:
         # What comes into being while the lists are read is in none of the two.
         before, started = self._picture.names(), self._clock()
         unseen = 0
-        for kind in WATCHED_KINDS:
+        for kind in self._kinds:
             real = await asyncio.to_thread(self._cluster.list_names, kind)
             gone = before.get(kind, frozenset()) - real.keys()
             if gone:

@@ -7,20 +7,24 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from tidecast_operator.autoscalers import Autoscalers
+from tidecast_operator.certificates.issuer import Issuer
+from tidecast_operator.certificates.keeper import CertificateKeeper
+from tidecast_operator.certificates.wanted import Wanted, predictor_files, wanted
 from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.cycle import Cycle
 from tidecast_operator.doors import Doors
 from tidecast_operator.errors import Misconfigured, TidecastError
-from tidecast_operator.handlers import Watches
+from tidecast_operator.fencing import Fence
 from tidecast_operator.health import Health, HealthServer
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.leadership import Candidate, Leadership
+from tidecast_operator.leases import Leases
 from tidecast_operator.outlets.floors.floors import Floors
 from tidecast_operator.outlets.gauges.gauges import Gauges
 from tidecast_operator.outlets.outlets import Outlets
@@ -28,9 +32,9 @@ from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.writer import Writer
-from tidecast_operator.resync import Resync
 from tidecast_operator.serving import Serving, address_of
 from tidecast_operator.trust.storing import Store
+from tidecast_operator.watching import Watching, namespaces_of
 
 _log = logging.getLogger(__name__)
 _THREADS = 8
@@ -40,27 +44,36 @@ _SERVING_SECONDS = 10
 async def run(options: argparse.Namespace) -> None:
     """Runs cycles as long as this replica leads, and answers autoscalers."""
     _use_threads()
-    cluster = Cluster(load_configuration(options.kubeconfig), connections=_THREADS + 4)
-    autoscalers = Autoscalers(load_configuration(options.kubeconfig)) if options.hpa_floors else None
-    leadership = Leadership(cluster, Candidate(options.identity, options.namespace))
+    fence, leases = Fence(), Leases(load_configuration(options.kubeconfig))
+    cluster = Cluster(load_configuration(options.kubeconfig), connections=_THREADS + 4, fence=fence)
+    namespaces = namespaces_of(options)
+    autoscalers = (
+        Autoscalers(load_configuration(options.kubeconfig), namespaces=namespaces, fence=fence)
+        if options.hpa_floors
+        else None
+    )
+    leadership = Leadership(leases, Candidate(options.identity, options.namespace), fence)
 
     def leads() -> bool:
         return leadership.is_leader
 
+    def may_write() -> bool:
+        return leadership.may_write
+
     noticeboard, gauges = Noticeboard(), Gauges(services_limit=options.metrics_services_limit)
     serving = Serving(options, noticeboard, cluster, leads=leads)
+    certificates = wanted(options)
     health, metrics = Health(), SelfMetrics()
     server = HealthServer(
         address_of("--http-address", options.http_address),
         health,
-        metrics=lambda: metrics.exposition() + gauges.exposition(),
+        metrics=lambda: metrics.exposition() + gauges.exposition() + watching.conditions.exposition(),
     )
-    picture, doors = Picture(), Doors(cluster)
-    floors = None if autoscalers is None else Floors(autoscalers, may_write=leads)
-    writer = Writer(cluster, may_write=leads, threads=_THREADS)
+    picture, doors = Picture(is_partial=bool(namespaces)), Doors(cluster, predictor_tls=predictor_files(options))
+    floors = None if autoscalers is None else Floors(autoscalers, may_write=may_write)
+    watching = Watching(options, cluster, picture, leads=leads, fence=fence)
+    writer = Writer(watching.writes, may_write=may_write, threads=_THREADS)
     publisher = Publisher(writer, metrics, Outlets(noticeboard, gauges, floors), clock=time.time)
-    watches = Watches(picture.observe, configuration=lambda: load_configuration(options.kubeconfig))
-    resync = Resync(cluster, picture, on_deaf=watches.restart)
     cycle = Cycle(picture, doors, publisher=publisher, leadership=leadership)
     if options.state_folder is not None:
         cycle.keep_trust_in(Store(options.state_folder))
@@ -69,18 +82,20 @@ async def run(options: argparse.Namespace) -> None:
     _log.info("started as %s, health on port %d", options.identity, server.port)
     try:
         await _until_first_ends(
-            watches.run(),
-            resync.run(),
-            _cycles(cycle, resync, _Watcher(health, metrics, leadership)),
+            *watching.runs(),
+            _cycles(cycle, watching, _Watcher(health, metrics, leadership)),
             leadership.run(),
             serving.run(),
+            *([] if certificates is None else [_keeper(cluster, certificates, leads, metrics).run()]),
         )
     finally:
-        await doors.close()
         with suppress(TidecastError):
             await asyncio.to_thread(leadership.release)
+        await doors.close()
         server.stop()
+        watching.close()
         cluster.close()
+        leases.close()
         if autoscalers is not None:
             autoscalers.close()
 
@@ -117,9 +132,15 @@ async def _tell_health(health: Health, serving: Serving) -> None:
         await asyncio.sleep(_SERVING_SECONDS / 10)
 
 
-async def _cycles(cycle: Cycle, resync: Resync, watcher: "_Watcher") -> None:
-    await resync.complete()
+async def _cycles(cycle: Cycle, watching: Watching, watcher: "_Watcher") -> None:
+    await watching.complete()
     await cycle.run(watcher)
+
+
+def _keeper(
+    cluster: Cluster, certificates: Wanted, leads: Callable[[], bool], metrics: SelfMetrics
+) -> CertificateKeeper:
+    return CertificateKeeper(Issuer(cluster, certificates, may_write=leads), leads=leads, told=metrics.certificates)
 
 
 async def _until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:

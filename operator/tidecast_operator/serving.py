@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_endpoints import TlsFiles
+from tidecast_operator.grpc_endpoints import CertificateMissing, TlsFiles
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.outlets.keda.server import KedaServer
 from tidecast_operator.outlets.metrics_api import front_proxy
@@ -26,6 +26,8 @@ from tidecast_operator.relaying.client import RelayClient
 from tidecast_operator.relaying.server import RelayServer
 
 _log = logging.getLogger(__name__)
+_Server = KedaServer | MetricsApi | RelayServer
+_CERTIFICATE_SECONDS = 2.0
 
 
 class ReadsConfigMaps(Protocol):
@@ -109,18 +111,40 @@ class Serving:
     async def run(self) -> None:
         """Serves until cancelled."""
         async with AsyncExitStack() as stack:
-            for name, server in (("KEDA", self._keda), ("metrics API", self._metrics_api), ("relay", self._relay)):
-                if server is not None:
-                    await _started(server, name)
-                    stack.push_async_callback(server.stop)
-                    _log.info("%s on port %d", name, server.port)
-            waiting: Coroutine[Any, Any, object] = (
-                asyncio.Event().wait() if self._client is None else self._client.run()
-            )
-            await waiting
+            wanted = {"KEDA": self._keda, "metrics API": self._metrics_api, "relay": self._relay}
+            servers = {name: server for name, server in wanted.items() if server is not None}
+            waiting = await _start_those_with_a_certificate(servers, stack)
+            follow: Coroutine[Any, Any, object] = asyncio.Event().wait() if self._client is None else self._client.run()
+            # The replica that leads may be the one that is to fill the Secret: it goes on without these for now.
+            await asyncio.gather(follow, _start_when_there(waiting, stack))
 
 
-async def _started(server: KedaServer | MetricsApi | RelayServer, name: str) -> None:
+async def _start_when_there(servers: Mapping[str, _Server], stack: AsyncExitStack) -> None:
+    if servers:
+        _log.warning("%s: no certificate yet; everything else goes on", ", ".join(servers))
+    while servers:
+        await asyncio.sleep(_CERTIFICATE_SECONDS)
+        servers = await _start_those_with_a_certificate(servers, stack)
+
+
+async def _start_those_with_a_certificate(
+    servers: Mapping[str, _Server], stack: AsyncExitStack
+) -> Mapping[str, _Server]:
+    """Those that still wait for the files of theirs."""
+    waiting = {}
+    for name, server in servers.items():
+        try:
+            await _started(server, name)
+        except CertificateMissing as error:
+            _log.debug("%s waits: %s", name, error)
+            waiting[name] = server
+        else:
+            stack.push_async_callback(server.stop)
+            _log.info("%s on port %d", name, server.port)
+    return waiting
+
+
+async def _started(server: _Server, name: str) -> None:
     try:
         await server.start()
     except OSError as error:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tidecast_contract.rpc.tls import TlsFiles
 from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
 from tidecast_predictor.engine import Engine
 from tidecast_predictor.evaluation.command import add_flags
@@ -46,6 +47,8 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--address", default=server.address, metavar="HOST:PORT", help="gRPC")
     add("--http-address", default=server.http_address, metavar="HOST:PORT", help="/healthz, /readyz and /metrics")
+    what = "with tls.crt, tls.key and ca.crt, as in a Secret: clients must show a certificate; left out, no TLS"
+    add("--tls-folder", type=Path, metavar="DIR", help=what)
     add("--data-dir", type=Path, metavar="DIR", help="for history and checkpoints; left out, both are gone at the end")
     add("--history-seconds", type=_positive, default=14 * DAY_SECONDS, help="older history is forgotten")
     add("--minimum-history-seconds", type=_positive, default=training.minimum_history_seconds, help="to train at all")
@@ -78,6 +81,7 @@ def _serve(flags: argparse.Namespace) -> int:
         http_address=flags.http_address,
         training=training,
         schedule=Schedule(retrain_seconds=flags.retrain_seconds),
+        tls=None if flags.tls_folder is None else TlsFiles.in_folder(flags.tls_folder),
     )
     try:
         asyncio.run(serve(lambda: load(flags, training), settings))

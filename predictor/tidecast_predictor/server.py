@@ -1,7 +1,8 @@
 """
 The predictor as a process: gRPC for the operator and for any client of the Open Inference Protocol, HTTP for probes.
 
-Health is answered from the first moment: not serving while the engine loads, serving until it is told to stop.
+Health is answered from the first moment: not serving while the engine loads, serving until it is told to stop. With TLS
+the gRPC port opens when its certificate is there; until then HTTP alone answers, alive and not ready.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from tidecast_contract.rpc.limits import MESSAGE_OPTIONS
 from tidecast_contract.rpc.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from tidecast_contract.rpc.tidecast_pb2_grpc import add_TrainingServicer_to_server
+from tidecast_contract.rpc.tls import TlsFiles
+from tidecast_predictor import secure_port
 from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.engine import Engine, LateEngine
 from tidecast_predictor.http_endpoint import HttpEndpoint, Page
@@ -53,6 +56,7 @@ class ServerSettings:
         grace_seconds: How long running requests may take when the server is told to stop.
         training: Of every training, until a request brings others.
         schedule: How often to train without being asked.
+        tls: The own certificate for gRPC, and the authority of the clients'; None for no TLS.
     """
 
     address: str = "127.0.0.1:8500"
@@ -61,6 +65,7 @@ class ServerSettings:
     grace_seconds: float = 10.0
     training: TrainingSettings = field(default_factory=TrainingSettings)
     schedule: Schedule = field(default_factory=Schedule)
+    tls: TlsFiles | None = None
 
 
 class PredictorServer:
@@ -82,32 +87,49 @@ class PredictorServer:
         self._http = HttpEndpoint({"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": self._metrics_page})
         self._grpc: aio.Server | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._waits_for = ""
         self.port = 0
         self.http_port = 0
 
     async def start(self) -> None:
-        """Open both ports, not ready yet; raises OSError or RuntimeError when one cannot be had."""
-        self._grpc = aio.server(options=_OPTIONS)
+        """
+        Open both ports, not ready yet; raises OSError or RuntimeError when one cannot be had.
+
+        With TLS that of gRPC opens later, see `load`.
+        """
+        tls = self._settings.tls
+        self._grpc = aio.server(options=_OPTIONS if tls is None else (*_OPTIONS, *secure_port.OPTIONS))
         inference = InferenceService(self._engine, self._metrics, self._executor)
         add_GRPCInferenceServiceServicer_to_server(inference, self._grpc)
         add_TrainingServicer_to_server(TrainingService(self._engine, self._retraining), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self.port = self._grpc.add_insecure_port(self._settings.address)
+        if tls is None:
+            self.port = self._grpc.add_insecure_port(self._settings.address)
         host, _, port = self._settings.http_address.rpartition(":")
         self.http_port = await self._http.start(host.strip("[]"), int(port))
-        await self._grpc.start()
-        logger.info("listening on ports %d (gRPC) and %d (HTTP)", self.port, self.http_port)
+        if tls is None:
+            await self._grpc.start()
+            logger.info("listening on ports %d (gRPC) and %d (HTTP)", self.port, self.http_port)
+        else:
+            logger.info("listening on port %d (HTTP)", self.http_port)
+            self._opening = asyncio.create_task(self._open_secure_port(self._grpc, tls))
 
     async def load(self) -> None:
-        """Load the engine and be ready; passes on what stops it from loading."""
+        """Load the engine and be ready; passes on what stops it from loading, or from listening with TLS."""
         await self._engine.load()
+        if self._opening is not None:
+            await self._opening
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._looking = asyncio.create_task(self._retraining.run())
         logger.info("ready")
 
     async def stop(self) -> None:
         """Refuse what is new, let what runs finish within the grace, end a training, close both ports."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         await self._health.enter_graceful_shutdown()
         if self._looking is not None:
             self._looking.cancel()
@@ -120,6 +142,16 @@ class PredictorServer:
         self._executor.shutdown(wait=False, cancel_futures=True)
         logger.info("stopped")
 
+    async def _open_secure_port(self, server: aio.Server, tls: TlsFiles) -> None:
+        self._waits_for = "the certificate is being looked for"
+        self.port = await secure_port.open_when_usable(server, self._settings.address, tls, self._wait_for)
+        await server.start()
+        self._waits_for = ""
+        logger.info("listening on port %d (gRPC with TLS)", self.port)
+
+    def _wait_for(self, problem: str) -> None:
+        self._waits_for = f"no certificate for gRPC: {problem}"
+
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in HEALTH_NAMES:
             await self._health.set(name, status)
@@ -128,6 +160,8 @@ class PredictorServer:
         return Page(HTTPStatus.OK, b"ok\n")
 
     async def _readyz(self) -> Page:
+        if self._waits_for:
+            return Page(HTTPStatus.SERVICE_UNAVAILABLE, f"{self._waits_for}\n".encode())
         if self._engine.is_loaded:
             return Page(HTTPStatus.OK, b"ok\n")
         return Page(HTTPStatus.SERVICE_UNAVAILABLE, b"loading or stopping\n")

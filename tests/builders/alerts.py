@@ -17,6 +17,7 @@ from tidecast_simulator.testbed import binaries
 
 RULES = ROOT / "charts" / "tidecast" / "files" / "monitoring" / "rules.yaml"
 MINUTES = 12 * 60
+WEEKS = 30 * 86_400  # until a certificate expires
 
 RELEASE = 'namespace="tidecast-system"'
 LEADER = f'{RELEASE}, job="tidecast-operator", instance="leader"'
@@ -80,6 +81,7 @@ def well() -> dict[str, str]:
         f"tidecast_floors_raised{{{LEADER}}}": steady(3),
         f"tidecast_floors_left{{{LEADER}}}": steady(0),
         f"tidecast_floors_complete{{{LEADER}}}": steady(1),
+        f'tidecast_certificate_expiry_timestamp_seconds{{secret="tidecast-operator-tls", {LEADER}}}': rising(60, WEEKS),
         f"tidecast_predictor_ready{{{PREDICTOR}}}": steady(1),
         f"tidecast_predictor_history_end_timestamp_seconds{{{PREDICTOR}}}": rising(60),
         f'tidecast_predictor_training_state{{state="Idle", {PREDICTOR}}}': steady(1),

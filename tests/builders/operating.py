@@ -328,6 +328,10 @@ class Operator:
             await self.cycle.idle()
         return outcome
 
+    def enter(self) -> bool:
+        """As `Leadership` does."""
+        return self.is_leader
+
     def conditions(self, kind: str, name: str, namespace: str = "") -> dict[str, tuple[str, str]]:
         """Status and reason of every condition of an object."""
         found = self.cluster.status(kind, name, namespace).get("conditions", [])

@@ -12,6 +12,7 @@ from tidecast_operator.cluster import Cluster
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.handlers import WATCHED
 from tidecast_operator.leadership import Candidate, Leadership
+from tidecast_operator.leases import Leases
 
 pytestmark = pytest.mark.real
 
@@ -31,12 +32,18 @@ def token(definitions, apply):
 
 
 @pytest.fixture
-def door(definitions, token):
-    """A door with the operator's own rights."""
-    configuration = client.Configuration()
-    configuration.host = definitions.url
-    configuration.ssl_ca_cert = str(definitions.ca_file)
-    configuration.api_key = {"BearerToken": f"Bearer {token}", "authorization": f"Bearer {token}"}
+def configuration(definitions, token):
+    """The operator's own rights."""
+    made = client.Configuration()
+    made.host = definitions.url
+    made.ssl_ca_cert = str(definitions.ca_file)
+    made.api_key = {"BearerToken": f"Bearer {token}", "authorization": f"Bearer {token}"}
+    return made
+
+
+@pytest.fixture
+def door(configuration):
+    """A door with them."""
     cluster = Cluster(configuration)
     yield cluster
     cluster.close()
@@ -81,14 +88,16 @@ def test_everything_that_is_written_may_be(door, apply, get, namespace):
     assert door.delete_forecast(namespace, "a", uid=uid) is Outcome.DONE
 
 
-def test_the_lease_may_be_taken_renewed_and_given_back(door, definitions):
+def test_the_lease_may_be_taken_renewed_and_given_back(configuration, definitions):
     definitions.kubectl("delete", "lease", "-n", OWN, "tidecast-operator", "--ignore-not-found")
-    first, second = (Leadership(door, Candidate(name, OWN)) for name in ("first", "second"))
+    leases = Leases(configuration)
+    first, second = (Leadership(leases, Candidate(name, OWN)) for name in ("first", "second"))
 
     assert [first.step(), second.step(), first.step()] == [True, False, True]
     first.release()
     assert second.step()
     second.release()
+    leases.close()
 
 
 def test_only_the_secret_that_is_named_may_be_read(door, definitions):
@@ -112,3 +121,23 @@ def test_a_users_spec_may_not_be_changed(definitions, token, apply, namespace):
     )
 
     assert answer.status_code == 403
+
+
+def test_a_lease_that_an_installer_made_is_taken_and_keeps_its_labels(configuration, definitions, get):
+    leases = Leases(configuration)
+    definitions.kubectl("delete", "lease", "-n", OWN, "tidecast-operator", "--ignore-not-found")
+    made = {"name": "tidecast-operator", "namespace": OWN, "labels": {"of": "a-release"}, "annotations": {"and": "so"}}
+    definitions.kubectl(
+        "create",
+        "-f",
+        "-",
+        stdin=json.dumps({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": made}),
+    )
+    leadership = Leadership(leases, Candidate("first", OWN))
+
+    assert [leadership.step(), leadership.step()] == [True, True]
+    found = get("lease", "-n", OWN, "tidecast-operator")
+    assert (found["metadata"]["labels"], found["metadata"]["annotations"]) == ({"of": "a-release"}, {"and": "so"})
+    assert found["spec"]["holderIdentity"] == "first"
+    leadership.release()
+    leases.close()

@@ -3,8 +3,9 @@ import base64
 import pytest
 
 from builders.operating import forecaster_spec
+from tidecast_contract.rpc.tls import TlsFiles
 from tidecast_operator.doors import Doors
-from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.errors import ApiServerUnavailable, Misconfigured, PredictorUnavailable
 from tidecast_operator.settings import parse
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -112,3 +113,12 @@ async def test_another_address_of_the_predictor_is_another_client(doors):
     assert await doors.predictor(settings()) is first
     other = parse(forecaster_spec(predictor={"address": "other:8500"}))
     assert await doors.predictor(other) is not first
+
+
+async def test_the_predictor_is_called_with_the_certificate_that_is_given(tmp_path):
+    made = Doors(FakeSecrets({}), predictor_tls=TlsFiles.in_folder(tmp_path))
+    client = await made.predictor(settings())
+
+    with pytest.raises(PredictorUnavailable, match=r"the certificate for it cannot be used: .*tls\.crt"):
+        await client.status()
+    await made.close()

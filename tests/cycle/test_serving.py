@@ -5,12 +5,15 @@ Which flags fit together, and what runs for them.
 import argparse
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import grpc
 import pytest
 
 from builders.hints import NOW, entry
+from builders.waiting import eventually
 from tidecast_operator import serving
+from tidecast_operator.certificates import signing
 from tidecast_operator.cli import _parser
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.hints.board import Board, Noticeboard
@@ -106,3 +109,34 @@ async def _replicas(port):
                 answer = await ExternalScalerStub(channel).GetMetrics(asked, wait_for_ready=True)
                 return answer.metricValues[0].metricValueFloat
             await asyncio.sleep(0.1)
+
+
+async def _says(caplog, text):
+    await asyncio.to_thread(eventually, lambda: text in caplog.text)
+
+
+async def test_a_port_whose_certificate_is_not_there_yet_opens_when_it_is_and_keeps_nobody_waiting(tmp_path, caplog):
+    files = {name: tmp_path / name for name in ("certificate", "key")}
+    flags = [f"--keda-tls-{name}={path}" for name, path in files.items()]
+    serves = made(
+        "--keda-address=127.0.0.1:0",
+        *flags,
+        "--metrics-api-address=127.0.0.1:0",
+        f"--metrics-api-tls-folder={tmp_path}",
+    )
+    caplog.set_level("INFO")
+
+    running = asyncio.create_task(serves.run())
+    try:
+        await _says(caplog, "no certificate yet")
+        assert "metrics API on port" in caplog.text
+        assert "KEDA on port" not in caplog.text
+        now = datetime.now(UTC)
+        made_here = signing.issue(signing.new_authority(now), ["localhost"], now)
+        files["key"].write_bytes(made_here.key)
+        files["certificate"].write_bytes(made_here.certificate)
+        await _says(caplog, "KEDA on port")
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

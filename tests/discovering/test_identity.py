@@ -1,5 +1,7 @@
 """Which node of the graph a peer is."""
 
+from dataclasses import replace
+
 import pytest
 
 from builders.telemetry import NOBODY, cluster, service_body, workload_body, workload_peer
@@ -146,3 +148,13 @@ def test_a_name_with_a_slash_becomes_a_node_without_one():
 def test_no_text_of_a_label_is_too_odd_for_a_node(text):
     peer = Peer(application=text, service=text, service_namespace="a/b")
     assert 1 <= len(found(peer).service.name) <= 253
+
+
+def test_of_a_part_of_the_cluster_an_application_of_another_namespace_is_not_taken_for_one_that_is_known():
+    index = replace(cluster(*SHOP), is_partial=True)
+
+    elsewhere = Identity(index).of(Peer(application="cart", namespace="payments"))
+    nowhere = Identity(index).of(Peer(application="cart"))
+
+    assert str(elsewhere.service) == "payments/External/cart"
+    assert str(nowhere.service) == "shop/Deployment/cart"

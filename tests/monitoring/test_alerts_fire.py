@@ -116,6 +116,16 @@ TROUBLES = {
         "TidecastPrometheusUnreachable", turned("PrometheusReachable", "Answers", "PrometheusUnavailable"), "69m", "71m"
     ),
     "telemetry ends": Trouble("TidecastTelemetryLost", turned("TelemetryFound", "Found", "NoTelemetry"), "74m", "76m"),
+    "a certificate is not renewed": Trouble(
+        "TidecastCertificateNotRenewed",
+        {
+            f'tidecast_certificate_expiry_timestamp_seconds{{secret="tidecast-operator-tls", {LEADER}}}': steady(
+                7 * 86_400
+            )
+        },
+        "59m",
+        "65m",
+    ),
     "the predictor is away": Trouble(
         "TidecastPredictorDown", turned("PredictorReachable", "Answers", "PredictorUnavailable"), "74m", "76m"
     ),

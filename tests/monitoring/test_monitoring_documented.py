@@ -28,6 +28,7 @@ NOT_DRAWN = {
     "tidecast_forecast_services_left_out",  # these have an alert
     "tidecast_forecast_resources_left_out",
     "tidecast_floors_complete",
+    "tidecast_certificate_expiry_timestamp_seconds",
 }
 TARGET = {"cluster", "namespace", "job", "instance", "le", "__name__"}
 SECONDS = {"m": 60, "h": 3600}

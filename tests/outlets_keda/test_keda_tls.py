@@ -10,8 +10,9 @@ from grpc import StatusCode
 
 from builders.hints import entry
 from builders.keda import Authority, asking, noticeboard, reference, refused, serving, soon
+from tidecast_contract.rpc.tls import TlsReader
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.grpc_endpoints import Certificates, TlsFiles
+from tidecast_operator.grpc_endpoints import TlsFiles
 from tidecast_operator.outlets.keda.server import KedaServer
 
 pytestmark = pytest.mark.real("openssl")
@@ -149,13 +150,13 @@ async def test_files_that_vanish_change_nothing(authority, serve):
 
 
 async def test_files_are_read_once_for_each_rotation_and_not_on_the_event_loop(authority, serve, monkeypatch):
-    readers, read = [], Certificates._read
+    readers, read = [], TlsReader._read
 
     def remember(self):
         readers.append(threading.current_thread())
         return read(self)
 
-    monkeypatch.setattr(Certificates, "_read", remember)
+    monkeypatch.setattr(TlsReader, "_read", remember)
     files = authority.files()
     server = await serve(files)
     replace_with(files, authority.files("next"))

@@ -91,5 +91,10 @@ metadata:
 {{- range list "operator" "relay" "keda" "metrics-api" -}}
 {{- $hosts = append $hosts (include "tidecast.hosts" (dict "root" $ "suffix" .)) -}}
 {{- end -}}
-{{ join "," $hosts }}
+{{ join "," (concat $hosts .Values.tls.extraDnsNames) }}
+{{- end }}
+
+{{/* The same of the predictor. */}}
+{{- define "tidecast.predictorHosts" -}}
+{{ join "," (concat (list (include "tidecast.hosts" (dict "root" . "suffix" "predictor"))) .Values.tls.extraDnsNames) }}
 {{- end }}

@@ -62,6 +62,7 @@ class Identity:
 
     def __init__(self, index: WorkloadIndex) -> None:
         self._names = Names(index)
+        self._is_partial = index.is_partial
         self._found: dict[Peer, Attribution | _Nameless] = {}
 
     def of(self, peer: Peer, *, beside: str = "") -> Attribution:
@@ -119,8 +120,9 @@ class Identity:
         if _is_address(host):
             return _Nameless(ADDRESSES)
         name, namespace = self._split(host, peer.namespace or peer.service_namespace)
-        # What a tracer calls a namespace need not be one of the cluster.
-        namespace = namespace if namespace in self._names.namespaces else ANYWHERE
+        # What a tracer calls a namespace need not be one of the cluster, as far as all of them are known.
+        if namespace not in self._names.namespaces and not (namespace and self._is_partial):
+            namespace = ANYWHERE
         for candidates in (
             self._names.workloads(namespace, name),
             self._names.selected(self._names.services(namespace, name)),

@@ -72,19 +72,25 @@ class WorkloadIndex:
         workloads: By identity.
         services: By (namespace, name).
         namespace_labels: The labels of every namespace, by its name.
+        is_partial: Whether the cluster may have namespaces, and workloads in them, that are not known here.
     """
 
     workloads: Mapping[ServiceId, Workload]
     services: Mapping[tuple[str, str], KubernetesService]
     namespace_labels: Mapping[str, Mapping[str, str]]
+    is_partial: bool = False
 
 
 class Workloads:
     """
     The picture of the cluster, kept by events; `index` freezes it.
+
+    Args:
+        is_partial: Whether events come of some namespaces alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_partial: bool = False) -> None:
+        self._is_partial = is_partial
         self._workloads: dict[ServiceId, Workload] = {}
         self._services: dict[tuple[str, str], KubernetesService] = {}
         self._namespace_labels: dict[str, Mapping[str, str]] = {}
@@ -116,6 +122,7 @@ class Workloads:
                 workloads=MappingProxyType(dict(self._workloads)),
                 services=MappingProxyType(dict(self._services)),
                 namespace_labels=MappingProxyType(dict(self._namespace_labels)),
+                is_partial=self._is_partial,
             )
         return self._index
 

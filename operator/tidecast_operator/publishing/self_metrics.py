@@ -2,6 +2,8 @@
 What the operator says about itself to Prometheus.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -48,7 +50,19 @@ class SelfMetrics:
         self.history_progress = Gauge(
             "tidecast_history_progress_ratio", "How much of the wanted history the predictor holds.", registry=registry
         )
+        self._certificates = Gauge(
+            "tidecast_certificate_expiry_timestamp_seconds",
+            "When the certificate in a Secret expires, told by the replica that renews it.",
+            ["secret"],
+            registry=registry,
+        )
         self.leader = Gauge("tidecast_leader", "Whether this replica runs the cycles.", registry=registry)
+
+    def certificates(self, expiries: Mapping[str, float]) -> None:
+        """When those in Secrets expire, unix seconds; of others nothing is told any more."""
+        self._certificates.clear()
+        for secret, time in expiries.items():
+            self._certificates.labels(secret).set(time)
 
     def exposition(self) -> bytes:
         """All of them, as text."""

@@ -48,7 +48,6 @@ class RelayClient:
         leads: Whether this replica leads now; then nobody is asked and nothing is shown.
         tls: The certificates, if the servers have some; theirs must be for the host of *target*.
         pace: How long to wait for whom.
-        clock: Unix seconds.
 
     Raises:
         Misconfigured: If *target* is not host and port.
@@ -62,14 +61,12 @@ class RelayClient:
         leads: Callable[[], bool],
         tls: TlsFiles | None = None,
         pace: Pace | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._host, self._port = addresses.split("--relay-target", target)
         self._noticeboard = noticeboard
         self._leads = leads
         self._tls = tls
         self._pace = pace or Pace()
-        self._clock = clock
         self._heard = False
 
     async def run(self) -> None:
@@ -118,7 +115,7 @@ class RelayClient:
                     raise OSError("the stream has ended")
                 encoding.check_version(message.relay_version)
                 if message.HasField("board"):
-                    ahead = message.sent_time - self._clock() if message.HasField("sent_time") else 0.0
+                    ahead = message.sent_time - time.time() if message.HasField("sent_time") else 0.0
                     board = await asyncio.to_thread(encoding.decode, message.board)
                     self._show(board if abs(ahead) < _CLOCKS_AGREE_SECONDS else board.later(-round(ahead)))
                 if not self._heard:

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,17 +22,25 @@ from tidecast_simulator.testbed.process import Process, free_port
 # The name since Kubernetes 1.28 and the one before.
 _CONTROLLERS = {
     "clusterrole-aggregation-controller": "clusterrole-aggregation",
+    "cronjob-controller": "cronjob",
     "daemonset-controller": "daemonset",
     "deployment-controller": "deployment",
+    "disruption-controller": "disruption",
     "endpoints-controller": "endpoint",
     "endpointslice-controller": "endpointslice",
     "garbage-collector-controller": "garbagecollector",
     "horizontal-pod-autoscaler-controller": "horizontalpodautoscaling",
+    "job-controller": "job",
     "namespace-controller": "namespace",
+    "persistentvolume-binder-controller": "persistentvolume-binder",
+    "persistentvolume-protection-controller": "pv-protection",
+    "persistentvolumeclaim-protection-controller": "pvc-protection",
     "replicaset-controller": "replicaset",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
     "serviceaccount-controller": "serviceaccount",
     "serviceaccount-token-controller": "serviceaccount-token",
     "statefulset-controller": "statefulset",
+    "ttl-after-finished-controller": "ttl-after-finished",
 }
 
 
@@ -51,14 +60,17 @@ class ControlPlane:
         ca_file: The certificate authority of the API server.
         front_proxy: A folder with what the API server shows to the servers of aggregated APIs: `client.crt`, its
             `client.key`, and the authority `ca.crt` with its `ca.key`.
+        audit_log: Who asked for what and when, one JSON object a line; only with an audit.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_audited: bool = False) -> None:
         self.directory = directory.resolve()
         self.kubeconfig = self.directory / "kubeconfig"
         self.ca_file = self.directory / "certificates" / "apiserver.crt"
         self.front_proxy = self.directory / "front-proxy"
+        self.audit_log = self.directory / "audit.log"
         self.token = secrets.token_hex(16)
+        self._is_audited = is_audited
         self._api_port = free_port()
         self._etcd_port = free_port()
         self.url = f"https://127.0.0.1:{self._api_port}"
@@ -67,21 +79,30 @@ class ControlPlane:
         self._controllers: Process | None = None
 
     @classmethod
-    def start(cls, directory: Path, *, controllers: bool | None = None) -> Self:
+    def start(
+        cls,
+        directory: Path,
+        *,
+        controllers: bool | None = None,
+        users: Sequence[str] = (),
+        is_audited: bool = False,
+    ) -> Self:
         """
         Start everything and wait until it answers, about 10 s.
 
         Args:
             directory: For its files; made when it does not exist.
             controllers: Whether a kube-controller-manager runs too; None for where there is one.
+            users: More administrators, so that an audit tells them apart; see `kubeconfig_of`.
+            is_audited: Whether all that is written is noted in `audit_log`.
 
         Raises:
             MissingProgram: If a program is not on this machine.
             NotReady: If one does not start.
         """
-        plane = cls(directory)
+        plane = cls(directory, is_audited=is_audited)
         try:
-            plane._prepare()
+            plane._prepare(users)
             plane._start_etcd()
             plane.start_api_server()
             if controllers if controllers is not None else not binaries.why_missing("kube-controller-manager"):
@@ -120,6 +141,7 @@ class ControlPlane:
                 "--service-cluster-ip-range=10.0.0.0/24",
                 "--profiling=false",
                 *self._aggregation(),
+                *self._audit(),
             ],
             log=self.directory / "kube-apiserver.log",
         )
@@ -158,7 +180,11 @@ class ControlPlane:
             raise CommandFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def _prepare(self) -> None:
+    def kubeconfig_of(self, user: str) -> Path:
+        """A file like `kubeconfig`, of one of the other administrators."""
+        return self.directory / f"kubeconfig-{user}"
+
+    def _prepare(self, users: Sequence[str]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             [binaries.find("openssl"), "genrsa", "-out", self.directory / "service-account.key", "2048"],
@@ -166,18 +192,41 @@ class ControlPlane:
             capture_output=True,
         )
         self._make_front_proxy()
-        (self.directory / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
+        tokens = {"admin": self.token, **{user: secrets.token_hex(16) for user in users}}
+        rows = [f'{token},{user},{user},"system:masters"\n' for user, token in tokens.items()]
+        (self.directory / "tokens.csv").write_text("".join(rows))
+        for user, token in tokens.items():
+            self._write_kubeconfig(self.kubeconfig if user == "admin" else self.kubeconfig_of(user), user, token)
+
+    def _write_kubeconfig(self, path: Path, user: str, token: str) -> None:
         cluster = {"server": self.url, "certificate-authority": str(self.ca_file)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "testbed", "cluster": cluster}],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
-            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "admin"}}],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user}}],
             "current-context": "testbed",
         }
-        self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML too
-        self.kubeconfig.chmod(0o600)
+        path.write_text(json.dumps(config, indent=2))  # JSON is YAML too
+        path.chmod(0o600)
+
+    def _audit(self) -> list[str]:
+        """Flags with which the API server notes who wrote what."""
+        if not self._is_audited:
+            return []
+        policy = self.directory / "audit-policy.yaml"
+        verbs = ["create", "update", "patch", "delete"]
+        rules = [{"level": "Metadata", "verbs": verbs}, {"level": "None"}]
+        body = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": rules,
+        }
+        policy.write_text(json.dumps(body))
+        # All of it in one file: from a certain size on it would begin another.
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}", "--audit-log-maxsize=10000"]
 
     def _aggregation(self) -> list[str]:
         """Flags with which the API server passes requests on to others; every cluster of today has them."""

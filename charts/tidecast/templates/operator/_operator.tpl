@@ -23,7 +23,7 @@
 - --issue-authority={{ include "tidecast.fullname" . }}-authority
 - --issue-certificate={{ include "tidecast.fullname" . }}-operator-tls={{ include "tidecast.operatorHosts" . }}
 {{- if include "tidecast.predictorTls" . }}
-- --issue-certificate={{ include "tidecast.fullname" . }}-predictor-tls={{ include "tidecast.hosts" (dict "root" . "suffix" "predictor") }}
+- --issue-certificate={{ include "tidecast.fullname" . }}-predictor-tls={{ include "tidecast.predictorHosts" . }}
 {{- end }}
 {{- end }}
 {{- if include "tidecast.injectsCa" . }}

@@ -23,7 +23,7 @@ spec:
   renewBefore: {{ $certManager.renewBefore }}
   dnsNames:
     {{- range splitList "," .hosts }}
-    - {{ . }}
+    - {{ . | quote }}
     {{- end }}
   usages: [digital signature, server auth, client auth]
   privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Always}

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
+from tidecast_operator.certificates import signing
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.outlets.metrics_api import issuing
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +115,20 @@ class SelfSigned:
 
     def _renew(self, now: datetime) -> None:
         authority = self._read("ca.crt", "ca.key")
-        if authority is None or issuing.is_due(authority, now):
+        if authority is None or signing.is_due(authority, now):
             before = [one for one in _certificates(authority) if one.not_valid_after_utc > now]
-            authority = issuing.new_authority(now)
-            bundle = b"".join([authority.certificate, *map(_pem, before[:1])])
+            authority = signing.new_authority(now)
+            bundle = b"".join([authority.certificate, *map(signing.pem, before[:1])])
             self._write("ca.crt", bundle, "ca.key", authority.key)
         serving = self._read("tls.crt", "tls.key")
-        if serving is None or issuing.is_due(serving, now) or not issuing.is_of(serving, authority, self._names):
-            serving = issuing.issue(authority, self._names, now)
+        if serving is None or signing.is_due(serving, now) or not signing.is_of(serving, authority, self._names):
+            serving = signing.issue(authority, self._names, now)
             self._write("tls.crt", serving.certificate, "tls.key", serving.key)
 
-    def _read(self, certificate: str, key: str) -> issuing.Issued | None:
+    def _read(self, certificate: str, key: str) -> signing.Issued | None:
         with suppress(OSError, ValueError):  # not there, or half of it: then it is made anew
-            pair = issuing.Issued(self._path(certificate).read_bytes(), self._path(key).read_bytes())
-            return pair if issuing.belongs(pair) else None
+            pair = signing.Issued(self._path(certificate).read_bytes(), self._path(key).read_bytes())
+            return pair if signing.belongs(pair) else None
         return None
 
     def _write(self, certificate: str, certificate_bytes: bytes, key: str, key_bytes: bytes) -> None:
@@ -155,12 +154,8 @@ def ca_bundle_patch(bundle: bytes) -> dict[str, Any]:
     return {"spec": {"caBundle": base64.b64encode(bundle).decode()}}
 
 
-def _certificates(issued: issuing.Issued | None) -> list[x509.Certificate]:
+def _certificates(issued: signing.Issued | None) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(issued.certificate) if issued else []
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _digest(*contents: bytes) -> bytes:
