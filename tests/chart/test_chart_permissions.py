@@ -3,36 +3,12 @@ import re
 import pytest
 
 from builders.documents import rows
-from chart.rendering import NAMESPACE, ROOT, cases, named, objects, of_kind, rendered
+from chart.permissions import MAXIMAL, OF_EACH_NAMESPACE, OF_THE_CLUSTER, OF_THE_RELEASE, PAGE, grants, told
+from chart.rendering import NAMESPACE, cases, named, objects, of_kind, rendered
 from tidecast_operator.handlers import WATCHED
 from tidecast_operator.scope import NEEDED, NEEDED_FOR_FLOORS
 
-PAGE = (ROOT / "docs" / "permissions.md").read_text()
 OWN_ROLES = {"tidecast-operator", "tidecast-watched"}
-MAXIMAL = {
-    "rbac": {"secretNames": ["some"]},
-    "hpaFloors": {"enabled": True},
-    "metricsApi": {"enabled": True, "external": {"enabled": True}, "custom": {"enabled": True}},
-}
-
-
-def grants(role):
-    """Each permission of a role: (group, resource, name or *, verbs)."""
-    for rule in role["rules"]:
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                for name in rule.get("resourceNames", ["*"]):
-                    yield group or "core", resource, name, tuple(sorted(rule["verbs"]))
-
-
-def told(heading):
-    """The permissions that the page tells of below a heading, in the same form."""
-    (section,) = [part for part in re.split(r"^##+ ", PAGE, flags=re.MULTILINE) if part.startswith(heading)]
-    for group, resources, names, verbs, _, why in rows(section, columns=6):
-        assert why
-        for resource in re.findall(r"[a-z/]+", resources):
-            name = {"all": "*"}.get(names, "some" if "secretNames" in names else names)
-            yield group, resource, name, tuple(sorted(verbs.split(", ")))
 
 
 def every_role(found):
@@ -42,10 +18,10 @@ def every_role(found):
 @pytest.mark.parametrize(
     ("heading", "kind", "name", "values"),
     [
-        ("ClusterRole `tidecast-operator`", "ClusterRole", "tidecast-operator", MAXIMAL),
-        ("Role `tidecast-operator` in the namespace of the release", "Role", "tidecast-operator", MAXIMAL),
+        (OF_THE_CLUSTER, "ClusterRole", "tidecast-operator", MAXIMAL),
+        (OF_THE_RELEASE, "Role", "tidecast-operator", MAXIMAL),
         (
-            "Role `tidecast-watched` in each namespace",
+            OF_EACH_NAMESPACE,
             "Role",
             "tidecast-watched",
             {"namespaces": ["shop"], "hpaFloors": {"enabled": True}},

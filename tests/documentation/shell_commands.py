@@ -44,19 +44,19 @@ def helm_arguments(words: list[str]) -> argparse.Namespace:
     Raises:
         SystemExit: If it is not understood.
     """
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common = _Parser(add_help=False)
     common.add_argument("--namespace", default="default")
-    waiting = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    waiting = _Parser(add_help=False)
     waiting.add_argument("--wait", action="store_true")
     waiting.add_argument("--timeout")
-    valued = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    valued = _Parser(add_help=False)
     valued.add_argument("--set", action="append", default=[])
     valued.add_argument("--values", action="append", default=[])
     valued.add_argument("--no-hooks", action="store_true")
     valued.add_argument("name")
     valued.add_argument("chart")
 
-    parser = argparse.ArgumentParser("helm", allow_abbrev=False)
+    parser = _Parser(prog="helm")
     kinds = parser.add_subparsers(dest="command", required=True)
     install = kinds.add_parser("install", parents=[common, waiting, valued])
     install.add_argument("--create-namespace", action="store_true")
@@ -74,6 +74,13 @@ def helm_arguments(words: list[str]) -> argparse.Namespace:
     repository.add_argument("name")
     repository.add_argument("url")
     return parser.parse_args(words[1:])
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that takes no shortened flags, nor do those below it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
 
 
 def values_of(arguments: argparse.Namespace, page: str) -> dict[str, Any]:

@@ -57,6 +57,9 @@
 {{- $secrets := include "tidecast.prometheusSecrets" . | fromJsonArray -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
   resourceNames: [tidecast-operator]
   verbs: [get, update]
 {{- with $secrets }}
