@@ -11,7 +11,11 @@ pip=("$work/venv/bin/pip" --disable-pip-version-check)
 "${pip[@]}" install -c "$work/constraints.txt" -e '.[dev]' >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 {
   sed '/^[^#]/,$d' constraints.txt
-  # Without local versions such as +cpu: which build of torch a host gets is its package index's business.
-  "${pip[@]}" freeze --exclude-editable | sed 's/+.*//'
+  {
+    # Without local versions such as +cpu: which build of torch a host gets is its package index's business.
+    "${pip[@]}" freeze --exclude-editable | sed 's/+.*//'
+    # What its build for CUDA brings along is not installed here, and torch leaves the versions open.
+    grep '^cuda-' constraints.txt
+  } | sort --ignore-case --unique
 } >"$work/new.txt"
 mv "$work/new.txt" constraints.txt
