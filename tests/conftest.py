@@ -29,6 +29,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(missing)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one folder stay together where several processes share the run: what they start is started once."""
+    for item in items:
+        subject = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group(subject))
+
+
 def _must_be_real() -> bool:
     return os.environ.get("CI") == "true" or os.environ.get("TIDECAST_REQUIRE_REAL") == "1"
 

@@ -44,6 +44,7 @@ def parts(schema, path=()):
         ({"predictor": {"gpu": {"count": 0.5}}}, "'/predictor/gpu/count'", "want integer"),
         ({"namespaces": ["Shop"]}, "'/namespaces/0'", "does not match pattern"),
         ({"namespaces": ["shop", "shop"]}, "'/namespaces'", "are equal"),
+        ({"tls": {"extraDnsNames": ["a,b"]}}, "'/tls/extraDnsNames/0'", "does not match pattern"),
         ({"crds": {"keep": "yes"}}, "'/crds/keep'", "want boolean"),
         ({"operator": {"image": {"digest": "abc"}}}, "'/operator/image/digest'", "does not match pattern"),
         ({"operator": {"image": {"registry": "https://ghcr.io"}}}, "'/operator/image/registry'", "does not match"),

@@ -106,6 +106,23 @@ def test_with_cert_manager_the_same_secrets_come_from_it():
     assert source(found, "tidecast-operator", "/etc/tidecast/tls") == "tidecast-operator-tls"
 
 
+@pytest.mark.parametrize("is_by_cert_manager", [False, True])
+def test_both_certificates_hold_further_names(is_by_cert_manager):
+    more = ["gateway.example.com", "*.mesh.example.com"]
+    tls = {"extraDnsNames": more, "certManager": {"enabled": is_by_cert_manager}}
+    found = objects({"tls": tls})
+
+    if is_by_cert_manager:
+        names = {one["spec"]["secretName"]: one["spec"].get("dnsNames") for one in of_kind(found, "Certificate")}
+    else:
+        names = wanted(flags(found, OPERATOR)).certificates
+    for secret, service in (
+        ("tidecast-operator-tls", "tidecast-relay"),
+        ("tidecast-predictor-tls", "tidecast-predictor"),
+    ):
+        assert {*more, service} <= set(names[secret])
+
+
 def test_an_issuer_of_ones_own_is_asked():
     mine = {"kind": "ClusterIssuer", "name": "company"}
     found = objects({"tls": {"certManager": {"enabled": True, "issuerRef": mine}}})

@@ -199,6 +199,37 @@ def test_once_there_was_a_hint_of_its_own_that_of_before_a_restart_is_over():
     assert later[KEY].reason == "CapacityUnknown"
 
 
+def silent(now):
+    """A cycle whose forecast has no band, as the first ones of a predictor that was started anew."""
+    return Seen(now, window(), forecast(lambda _: np.nan, issued_time=now // STEP * STEP))
+
+
+def test_a_forecast_without_a_band_takes_nothing_back_until_the_one_before_it_expires():
+    kept, one = keeper(), resource()
+    before = hinted(one, kept=kept)
+
+    assert hinted(one, seen=silent(NOW + 60), kept=kept) == before
+    assert hinted(one, seen=silent(NOW + 10 * STEP - 1), kept=kept) == before
+    assert hinted(one, seen=silent(NOW + 10 * STEP), kept=kept).reason == "DemandUnknown"
+
+
+def test_after_a_restart_forecasts_without_a_band_do_not_put_the_end_off():
+    kept, one = keeper(), told()
+    later = told(expires=NOW + 900)  # its status tells of such a forecast by then
+
+    assert hinted(one, seen=silent(NOW), kept=kept).hint.replicas == 9
+    assert hinted(later, seen=silent(NOW + 299), kept=kept).hint.replicas == 9
+    assert hinted(later, seen=silent(NOW + 300), kept=kept).reason == "DemandUnknown"
+
+
+@pytest.mark.parametrize("changes", [{"generation": 2}, {"suspend": True}, {"uid": "another"}])
+def test_a_forecast_without_a_band_does_not_keep_up_what_was_asked_for_by_another_spec(changes):
+    kept = keeper()
+    hinted(resource(), kept=kept)
+
+    assert hinted(replace(resource(), **changes), seen=silent(NOW + 60), kept=kept).hint is None
+
+
 class Learned:
     """Knows one capacity, which can be changed."""
 

@@ -87,6 +87,7 @@ class HintKeeper:
         self._valid_steps = valid_steps
         self._parsed: dict[tuple[str, int], Scaling | Misconfigured] = {}
         self._pasts: dict[str, Past] = {}
+        self._held: dict[str, tuple[int, Hinted]] = {}
         self._window: Snapshot | None = None
         self._forecast: Forecast | None = None
 
@@ -99,6 +100,7 @@ class HintKeeper:
         self._parsed = {(one.uid, one.generation): self._scaling(one) for one in asking}
         look = _Look(seen, self._window, self._forecast, valid_steps=self._valid_steps)
         pasts: dict[str, Past] = {}
+        held: dict[str, tuple[int, Hinted]] = {}
         hinted = {}
         for resource in asking:
             scaling = self._parsed[resource.uid, resource.generation]
@@ -109,9 +111,26 @@ class HintKeeper:
             if past is None:
                 past = Past.of(resource, scaling, now=seen.now, step_seconds=look.step_seconds)
             found, pasts[resource.uid] = _hinted(look, resource, scaling, past)
-            hinted[resource.key] = _or_told(found, resource, pasts[resource.uid], now=seen.now)
-        self._pasts = pasts
+            found = self._or_before(found, resource, pasts[resource.uid], now=seen.now)
+            hinted[resource.key] = found
+            if found.hint is not None:
+                held[resource.uid] = resource.generation, found
+        self._pasts, self._held = pasts, held
         return hinted
+
+    def _or_before(self, found: Hinted, resource: ForecastResource, past: Past, *, now: int) -> Hinted:
+        """
+        What was found, or else the hint before it, until the forecast that one came from expires.
+
+        The forecasts of a predictor that was just started may have no band yet: that is no reason to take anything back.
+        """
+        if found.hint is not None or resource.suspend:
+            return found
+        generation, before = self._held.get(resource.uid, (resource.generation, None))
+        if before is None:
+            return _or_told(found, resource, past, now=now)
+        is_silent = found.reason == "DemandUnknown" or past.told is not None
+        return before if is_silent and generation == resource.generation and now < before.expire_time else found
 
     def _scaling(self, resource: ForecastResource) -> Scaling | Misconfigured:
         known = self._parsed.get((resource.uid, resource.generation))
@@ -195,7 +214,7 @@ def _hinted(look: _Look, resource: ForecastResource, scaling: Scaling, past: Pas
 def _or_told(found: Hinted, resource: ForecastResource, past: Past, *, now: int) -> Hinted:
     """What was found, or else what was told before a restart, for as long as that holds."""
     expire_time = resource.published.expire_time
-    if found.hint is not None or past.told is None or resource.suspend or expire_time is None or expire_time <= now:
+    if past.told is None or expire_time is None or expire_time <= now:
         return found
     issued_time = resource.published.issued_time or 0
     return Hinted(found.scaling, past.told, issued_time=issued_time, expire_time=expire_time)
