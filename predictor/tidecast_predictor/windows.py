@@ -25,6 +25,7 @@ Lookup = Callable[[Sequence[ServiceId], NDArray[np.int64]], NDArray[np.float32]]
 REFERENCE_SAMPLES = 192
 _REFERENCE_DAYS = 7
 _BEFORE_SAMPLES = 240
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples keep clear of each other and of any period
 
 
 class RecordingTooShort(ValueError):
@@ -89,10 +90,8 @@ class Past:
         """How each service behaved over the last days, from samples of history and from the window."""
         snapshot = self.snapshot
         lag = max(1, horizon_steps // 2)
-        held = _REFERENCE_DAYS * DAY_SECONDS // snapshot.step_seconds
-        stride = max(1, held // REFERENCE_SAMPLES)
-        times = snapshot.end_time - (lag + stride * np.arange(REFERENCE_SAMPLES)) * snapshot.step_seconds
-        earlier, later = self.values(times), self.values(times + lag * snapshot.step_seconds)
+        ago, earlier = self._sampled(lag)
+        later = self.values(snapshot.end_time - (ago - lag) * snapshot.step_seconds)
         # A window's steps are near each other: all of them would count as a history that an hour is not.
         newest = np.arange(snapshot.steps - 1, lag - 1, -lag)
         return refer(
@@ -100,6 +99,19 @@ class Past:
             to_model(np.concatenate([later, snapshot.values[newest]])),
             pool,
         )
+
+    def _sampled(self, lag: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """How many steps ago samples lie, *lag* or more, and what was measured then; all over what is held of a week."""
+        snapshot = self.snapshot
+        held = _REFERENCE_DAYS * DAY_SECONDS // snapshot.step_seconds
+        while True:
+            ago = lag + spread_out(REFERENCE_SAMPLES, held)
+            values = self.values(snapshot.end_time - ago * snapshot.step_seconds)
+            known = np.flatnonzero(np.isfinite(values).any(axis=(1, 2)))
+            # Of a week of which an hour is held, nearly all samples would be lost.
+            if not known.size or 2 * known[-1] >= len(ago) or held <= REFERENCE_SAMPLES:
+                return ago, values
+            held = max(int(ago[known[-1] + 1]), REFERENCE_SAMPLES)
 
     def of_length(self, steps: int) -> "Past":
         """The same moment with a window of *steps*; what the window lacks at its beginning is missing."""
@@ -202,3 +214,14 @@ def past_at(snapshot: Snapshot, origin: int, window_steps: int) -> Past:
 def around(horizon_steps: int) -> NDArray[np.int64]:
     """Steps relative to an origin that a smoothed course over the horizon needs."""
     return np.arange(-SMOOTHING_STEPS, horizon_steps + SMOOTHING_STEPS + 1)
+
+
+def spread_out(count: int, steps: int) -> NDArray[np.int64]:
+    """
+    At most *count* of so many *steps*, rising, and not at even distances.
+
+    What comes round every so often, a job at each quarter of an hour, would else be met in one of its phases alone, and
+    be taken for what is usual.
+    """
+    places = np.arange(count)
+    return np.unique(((places + places * _GOLDEN % 1) * steps / count).astype(np.int64))
