@@ -18,7 +18,7 @@ setup: $(VENV)/installed ## Install all that tests and demo need: system package
 
 .PHONY: test
 test: setup ## Run all tests, those on the real components included; ARGS="-k pattern" runs some
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder $(ARGS)
 
 .PHONY: demo
 demo: setup ## Forecast a simulated shop on a real API server and Prometheus, and draw the result

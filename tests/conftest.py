@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kubernetes import client, config
+from xdist.scheduler import LoadScopeScheduling
 
 from tidecast_simulator.testbed import binaries
 from tidecast_simulator.testbed.control_plane import ControlPlane
@@ -29,12 +30,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(missing)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one folder stay together where several processes share the run: what they start is started once."""
-    for item in items:
-        subject = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(subject))
+class ByFolder(LoadScopeScheduling):
+    """Where several processes share a run, tests of one folder stay together: what they start is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "/".join(nodeid.split("/")[:2])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFolder:
+    """The scheduler of a run that is shared."""
+    return ByFolder(config, log)
 
 
 def _must_be_real() -> bool:

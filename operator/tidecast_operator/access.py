@@ -91,4 +91,9 @@ class Access:
         except (Misconfigured, WriteRefused) as error:
             _log.warning("permissions cannot be looked at, they are taken for granted: %s", error)
             return True
-        return answer is None or bool(answer.status.allowed)
+        if answer is None:
+            return True
+        if not answer.status.allowed and answer.status.evaluation_error:
+            # Nobody has refused it: one who decides did not answer.
+            raise ApiServerUnavailable(f"whether it may {permission} is not known: {answer.status.evaluation_error}")
+        return bool(answer.status.allowed)

@@ -137,6 +137,11 @@ class Autoscalers:
         self._namespaces = tuple(namespaces)
         self._refused: dict[str, str] = {}
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the last list of all lacked namespaces that the operator may not look into now."""
+        return bool(self._refused)
+
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()

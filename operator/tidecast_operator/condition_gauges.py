@@ -18,10 +18,12 @@ class ConditionGauges:
 
     Args:
         leads: Whether it does; the conditions of one that does not are old.
+        is_there: Whether there is a Forecaster; of one that was deleted nothing is told.
     """
 
-    def __init__(self, *, leads: Callable[[], bool]) -> None:
+    def __init__(self, *, leads: Callable[[], bool], is_there: Callable[[], bool] = lambda: True) -> None:
         self._leads = leads
+        self._is_there = is_there
         self._conditions: tuple[tuple[str, str, str], ...] = ()
 
     def told(self, status: Mapping[str, Any]) -> None:
@@ -29,8 +31,11 @@ class ConditionGauges:
         self._conditions = tuple((one["type"], one["status"], one["reason"]) for one in status.get("conditions", ()))
 
     def exposition(self) -> bytes:
-        """The gauge, as text; empty while another replica leads."""
+        """The gauge, as text; empty while another replica leads, or there is no Forecaster."""
         if not self._leads():
+            self._conditions = ()  # by the time it leads again they are of another age
+            return b""
+        if not self._is_there():
             return b""
         registry = CollectorRegistry()
         gauge = Gauge(

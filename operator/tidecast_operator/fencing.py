@@ -6,9 +6,12 @@ connection. Another replica leads by then. So connections themselves ask, before
 sent in time is over in time too: the API server is told to give up a write that takes long, and so is the client.
 """
 
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -48,13 +51,14 @@ class Fence:
     def __init__(self, *, clock: Callable[[], float] = uptime) -> None:
         self._clock = clock
         self._open_until = -float("inf")
+        self._is_over = False
         self._under_way = 0
         self._changed = threading.Condition()
 
     @property
     def is_open(self) -> bool:
         """Whether writes may begin now."""
-        return self._clock() < self._open_until
+        return not self._is_over and self._clock() < self._open_until
 
     def open_until(self, moment: float) -> None:
         """Writes may begin until *moment* of the clock."""
@@ -63,6 +67,11 @@ class Fence:
     def shut(self) -> None:
         """No write begins any more; those under way go on."""
         self._open_until = -float("inf")
+
+    def end(self) -> None:
+        """The same for good: a renewal that is just ending opens it no more."""
+        self._is_over = True
+        self.shut()
 
     def check(self) -> None:
         """
@@ -130,6 +139,12 @@ class _Fenced(HTTPConnection):
         self._is_writing = True
         super().request(method, _giving_up(url), *arguments, **options)
 
+    def connect(self) -> None:
+        super().connect()
+        # Else the kernel sends what it holds for a quarter of an hour, also while this process stands still or is gone.
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux alone
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, WRITE_SECONDS * 1000)
+
     def send(self, data: Any) -> None:
         if self._is_writing:
             if self.sock is None:
@@ -143,12 +158,22 @@ class _Fenced(HTTPConnection):
         self.timeout = WRITE_SECONDS
         try:
             return super().getresponse()
+        except BaseException:
+            self._take_back()
+            raise
         finally:
             self._over()
 
     def close(self) -> None:
-        self._over()  # after whatever went wrong, the connection is closed
+        if self._is_writing:  # after whatever went wrong, the connection is closed
+            self._take_back()
+        self._over()
         super().close()
+
+    def _take_back(self) -> None:
+        """What has not arrived by now must not arrive later: closing resets the connection, and drops it."""
+        with suppress(OSError, AttributeError):  # it is closed already
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _over(self) -> None:
         if self._is_writing:

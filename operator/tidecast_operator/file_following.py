@@ -79,6 +79,9 @@ class FileFollower:
         except TidecastError as error:
             self._not_before = self._clock() + _AGAIN_SECONDS
             self._complain(str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of a task that must not take the cycles with it
+            self._not_before = self._clock() + _AGAIN_SECONDS
+            self._complain(f"{FLAG}: {self._path} cannot be followed: {error!r}; correct it")
         else:
             if not self._is_due:
                 self._complaint = ""

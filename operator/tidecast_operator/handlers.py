@@ -73,7 +73,7 @@ class Watches:
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             self._stop.set()
-            executor.shutdown(wait=True)
+            await asyncio.to_thread(executor.shutdown)
 
     def restart(self) -> None:
         """Ends the watches, so that they are opened again and list everything anew."""

@@ -63,7 +63,7 @@ def _clean_up(options: argparse.Namespace) -> int:
         with closing(Autoscalers(load_configuration(options.kubeconfig))) as autoscalers:
             floors = Floors(autoscalers, may_write=lambda: True, budget_seconds=math.inf)
             cleaning.give_floors_back(lambda: floors.release_all(options.namespace))
-    if options.with_forecaster:
+    if options.with_forecaster and not cleaning.problems:
         with closing(Forecasters(load_configuration(options.kubeconfig))) as forecasters:
             cleaning.delete_forecaster(forecasters)
     return 1 if cleaning.problems else 0

@@ -85,6 +85,7 @@ class Leadership:
         self._takes_over_at = -float("inf")
         self._holder = ""
         self._term, self._entered_term = 0, -1
+        self._led = False  # in the cycle before
         self._is_over = False
 
     @property
@@ -99,8 +100,14 @@ class Leadership:
 
     def enter(self) -> bool:
         """A cycle begins; whether this replica leads, and the cycle may write until it leads no more."""
+        if self._led and self._entered_term != self._term:
+            # It slept through another's term: first it forgets what it knew, as after a cycle of standing by.
+            self._led, self._entered_term = False, -1
+            self.on_change()
+            return False
         self._entered_term = self._term
-        return self.is_leader
+        self._led = self.is_leader
+        return self._led
 
     @property
     def may_write(self) -> bool:
@@ -140,7 +147,7 @@ class Leadership:
         Not before the last write is over: one that hangs keeps the Lease until it lapses.
         """
         self._is_over = True
-        self._fence.shut()
+        self._fence.end()
         if not self._fence.wait_until_clear(_CLEARING_SECONDS):
             _log.warning("a write hangs, so the lease is left to lapse")
             return

@@ -179,4 +179,5 @@ class _Watcher:
 
     def failed(self) -> None:
         """A cycle broke."""
+        self._metrics.leader.set(self._leadership.is_leader)
         self._metrics.cycles.labels("Failed").inc()

@@ -22,6 +22,7 @@ from tidecast_operator.forecasters import Forecasters
 from tidecast_operator.handlers import Watches
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.writer import Writes
+from tidecast_operator.resources import DEFAULT_FORECASTER
 from tidecast_operator.resync import Resync
 from tidecast_operator.scope import FLAG, KINDS, NEEDED, NEEDED_FOR_FLOORS, Scope, parse_names
 
@@ -79,7 +80,9 @@ class Watching:
         leads: Callable[[], bool],
         fence: Fence | None = None,
     ) -> None:
-        self.conditions = ConditionGauges(leads=leads)
+        self.conditions = ConditionGauges(
+            leads=leads, is_there=lambda: any(one.name == DEFAULT_FORECASTER for one in picture.forecasters())
+        )
         self._scope: Scope | None = None
         self._access: Access | None = None
         self._forecasters: Forecasters | None = None

@@ -111,7 +111,7 @@ class Past:
             # Of a week of which an hour is held, nearly all samples would be lost.
             if not known.size or 2 * known[-1] >= len(ago) or held <= REFERENCE_SAMPLES:
                 return ago, values
-            held = max(int(ago[known[-1] + 1]), REFERENCE_SAMPLES)
+            held = max(int(ago[known[-1] + 1]) - lag, REFERENCE_SAMPLES)
 
     def of_length(self, steps: int) -> "Past":
         """The same moment with a window of *steps*; what the window lacks at its beginning is missing."""

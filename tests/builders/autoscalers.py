@@ -87,6 +87,7 @@ class FakeAutoscalers:
         writes: How many writes took effect.
         before: Called with the number of each call, from 1, before it takes effect; it may raise, or edit.
         after: Called with the number of each call after it took effect; it may raise.
+        is_partial: Whether some namespaces may not be looked into.
     """
 
     objects: dict[tuple[str, str], Autoscaler] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class FakeAutoscalers:
     writes: int = 0
     before: Callable[[int], None] = lambda _: None
     after: Callable[[int], None] = lambda _: None
+    is_partial: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def put(self, *autoscalers: Autoscaler) -> "FakeAutoscalers":

@@ -36,6 +36,9 @@ def test_the_forecaster_is_one_that_the_operator_takes(case):
     assert parse(body["spec"]).prometheus.url
 
 
+BY_CERT_MANAGER = "-cert-manager"  # what cert-manager leaves behind must not keep the operator from making its own
+
+
 def test_whole_numbers_stay_whole():
     text = named(rendered("default"), "ConfigMap", "tidecast-forecaster")["data"]["forecaster.yaml"]
 
@@ -91,19 +94,20 @@ def test_the_authoritys_key_is_in_no_pod():
             assert "authority" not in str(pod["spec"]["volumes"])
 
 
-def test_with_cert_manager_the_same_secrets_come_from_it():
+def test_with_cert_manager_the_same_certificates_come_from_it_in_secrets_of_other_names():
     found = rendered("cert-manager")
     certificates = {one["spec"]["secretName"]: one["spec"] for one in of_kind(found, "Certificate")}
     issued = wanted(flags(rendered("default"), OPERATOR)).certificates
 
     assert wanted(flags(found, OPERATOR)) is None
     assert not of_kind(found, "Secret")
-    assert set(certificates) == {"tidecast-authority", *issued}
-    for name, hosts in issued.items():
+    assert set(certificates) == {f"{name}{BY_CERT_MANAGER}" for name in ("tidecast-authority", *issued)}
+    for told, hosts in issued.items():
+        name = f"{told}{BY_CERT_MANAGER}"
         assert set(certificates[name]["dnsNames"]) == set(hosts)
         assert {"server auth", "client auth"} <= set(certificates[name]["usages"])
         assert named(found, certificates[name]["issuerRef"]["kind"], certificates[name]["issuerRef"]["name"])
-    assert source(found, "tidecast-operator", "/etc/tidecast/tls") == "tidecast-operator-tls"
+    assert source(found, "tidecast-operator", "/etc/tidecast/tls") == f"tidecast-operator-tls{BY_CERT_MANAGER}"
 
 
 @pytest.mark.parametrize("is_by_cert_manager", [False, True])
@@ -120,7 +124,7 @@ def test_both_certificates_hold_further_names(is_by_cert_manager):
         ("tidecast-operator-tls", "tidecast-relay"),
         ("tidecast-predictor-tls", "tidecast-predictor"),
     ):
-        assert {*more, service} <= set(names[secret])
+        assert {*more, service} <= set(names[f"{secret}{BY_CERT_MANAGER}" if is_by_cert_manager else secret])
 
 
 def test_an_issuer_of_ones_own_is_asked():
@@ -191,3 +195,29 @@ def test_folders_that_are_written_are_volumes():
     for variable in container(found, PREDICTOR)["env"]:
         if "value" in variable:
             assert variable["value"] in mounts(found, PREDICTOR)
+
+
+@pytest.mark.parametrize("selector", [{}, {"matchLabels": {"team": "a"}}, {"matchExpressions": []}])
+def test_a_selector_of_namespaces_is_taken_as_it_is(selector):
+    assert (
+        forecaster(objects({"forecaster": {"spec": {"namespaceSelector": selector}}}))["spec"]["namespaceSelector"]
+        == selector
+    )
+
+
+def test_without_a_selector_namespaces_are_asked_to_opt_in():
+    expected = {"matchLabels": {"tidecast.dev/forecast": "enabled"}}
+
+    assert forecaster(objects({}))["spec"]["namespaceSelector"] == expected
+
+
+@pytest.mark.parametrize("component", ["operator", "predictor"])
+def test_what_is_recreated_has_no_settings_of_a_rolling_update(component):
+    found = objects({component: {"strategy": {"type": "Recreate"}}})
+
+    assert named(found, "Deployment", f"tidecast-{component}")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("field", ["nodeSelector", "tolerations", "podLabels", "podAnnotations"])
+def test_a_value_can_be_dropped_by_null(field):
+    assert objects({"operator": {field: None}})

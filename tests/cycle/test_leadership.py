@@ -166,6 +166,7 @@ def test_a_cycle_that_slept_through_another_term_may_not_write_though_its_replic
 
     assert first.step()
     assert (first.is_leader, first.may_write) == (True, False)
+    assert not first.enter()  # once: what it knew is of before the other's term
     assert first.enter()
     assert first.may_write
 

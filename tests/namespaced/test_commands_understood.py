@@ -53,5 +53,7 @@ def test_a_check_without_an_api_server_fails_with_one_line(capfd, nowhere):
 def test_a_clean_up_without_an_api_server_fails_and_says_why(capfd, nowhere):
     assert main(["clean-up", nowhere, "--with-forecaster"]) == 1
     told = capfd.readouterr().err
-    for text in ("could not be put to rest", "not all floors were looked at", "Forecaster could not be deleted"):
+    for text in ("could not be put to rest", "not all floors were looked at"):
         assert text in told
+    # It stays as long as floors are raised: whoever repeats this finds the release as it was.
+    assert "Forecaster" not in told

@@ -9,7 +9,7 @@ from tidecast_contract.features import FEATURES
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.recording import Recording
-from tidecast_predictor.windows import past_at
+from tidecast_predictor.windows import Past, past_at, recorded
 
 HORIZON = 30
 
@@ -46,3 +46,21 @@ def test_of_a_short_history_all_is_sampled(hours):
 
     np.testing.assert_allclose(served.spread, trained.spread, rtol=0.25)
     np.testing.assert_allclose(served.change, trained.change, rtol=0.25)
+
+
+@pytest.mark.parametrize("horizon", [30, 194, 360])
+@pytest.mark.parametrize("held", [1, 100, 193, 200, 300, 500, 800])
+def test_it_looks_at_the_past_a_few_times_whatever_is_held_and_however_far_it_forecasts(held, horizon):
+    snapshot = rhythmic(52, hours=14)
+    looks = []
+
+    def lookup(services, times):
+        looks.append(times)
+        values = recorded(snapshot)(services, times)
+        values[times <= snapshot.end_time - held * 60] = np.nan
+        return values
+
+    past = past_at(snapshot, snapshot.steps - 1, 1)
+    Past(past.snapshot, lookup).reference(horizon)
+
+    assert len(looks) <= 12

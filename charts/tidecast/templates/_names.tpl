@@ -24,14 +24,11 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* All labels of an object. Takes: root, component. */}}
 {{- define "tidecast.labels" -}}
-{{ include "tidecast.selectorLabels" . }}
-app.kubernetes.io/part-of: tidecast
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $fixed := include "tidecast.selectorLabels" . | fromYaml -}}
+{{- $_ := set $fixed "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $fixed "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $fixed "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- toYaml (merge dict $fixed (.labels | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "tidecast")) }}
 {{- end }}
 
 {{/*
@@ -48,9 +45,6 @@ metadata:
   {{- end }}
   labels:
     {{- include "tidecast.labels" . | nindent 4 }}
-    {{- with .labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
   {{- with $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -71,6 +65,11 @@ metadata:
 - kind: ServiceAccount
   name: {{ include "tidecast.operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* The Secret of a certificate. cert-manager fills another one than the operator: neither could take over the other's. Takes: root, suffix. */}}
+{{- define "tidecast.tlsSecret" -}}
+{{ include "tidecast.fullname" .root }}-{{ .suffix }}{{ if .root.Values.tls.certManager.enabled }}-cert-manager{{ end }}
 {{- end }}
 
 {{/* The host of a Service as the certificates name it. Takes: root, suffix. */}}

@@ -10,7 +10,7 @@
 {{/* Where a pod runs, and as whom. Takes: root, pod (the values of operator or predictor), component. */}}
 {{- define "tidecast.placement" -}}
 enableServiceLinks: false
-{{- with concat (.root.Values.global.imagePullSecrets | default list) .root.Values.imagePullSecrets | uniq }}
+{{- with concat (.root.Values.global.imagePullSecrets | default list) (.root.Values.imagePullSecrets | default list) | uniq }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -22,11 +22,11 @@ priorityClassName: {{ . }}
 {{- with .runtimeClassName | default .pod.runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
-{{- with merge dict (.nodeSelector | default dict) .pod.nodeSelector }}
+{{- with merge dict (.nodeSelector | default dict) (.pod.nodeSelector | default dict) }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat .pod.tolerations (.tolerations | default list) }}
+{{- with concat (.pod.tolerations | default list) (.tolerations | default list) }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -52,12 +52,10 @@ predictor without a volume would forget. Takes: root, pod, component.
 */}}
 {{- define "tidecast.podMetadata" -}}
 labels:
-  {{- include "tidecast.selectorLabels" . | nindent 2 }}
-  app.kubernetes.io/part-of: tidecast
-  {{- with merge dict .pod.podLabels (.root.Values.commonLabels | default dict) }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- with merge dict (.annotations | default dict) .pod.podAnnotations (.root.Values.commonAnnotations | default dict) }}
+  {{- $mesh := ternary (dict "sidecar.istio.io/inject" "false") dict (has .component (list "clean-up" "test")) }}
+  {{- toYaml (merge dict (include "tidecast.selectorLabels" . | fromYaml) $mesh (.pod.podLabels | default dict) (.root.Values.commonLabels | default dict) (dict "app.kubernetes.io/part-of" "tidecast")) | nindent 2 }}
+{{- $mesh = ternary (dict "sidecar.istio.io/inject" "false" "linkerd.io/inject" "disabled") dict (has .component (list "clean-up" "test")) }}
+{{- with merge dict $mesh (.annotations | default dict) (.pod.podAnnotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -143,7 +143,8 @@ class TlsReader:
             authority = None if files.authority is None else files.authority.read_bytes()
             return Identity(files.certificate.read_bytes(), files.key.read_bytes(), authority)
         except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError
-            if missing := [str(path) for path in files.paths if not path.exists()]:
+            # A Secret of type kubernetes.io/tls has both keys from the start, without a value.
+            if missing := [str(path) for path in files.paths if not (_signature(path) or (0, 0, 0))[1]]:
                 raise MissingFiles(f"{', '.join(missing)}: {error}") from error
             raise UnusableFiles(f"{self._names()}: {error}") from error
 

@@ -138,7 +138,9 @@ def advance(
         next_one = x509.load_pem_x509_certificate(following.certificate)
         is_seen = all(one is not None and next_one in one.believed for one in seen)
         is_told = all(next_one in bundle for bundle in bundles)
-        return _following_signs(told, following, now, periods, is_believed=is_seen and is_told)
+        # Nobody signs meanwhile: a Secret that never comes must not let the certificates of all others expire.
+        is_late = signer is None and any(_is_late(one, now, periods) for one in seen)
+        return _following_signs(told, following, now, periods, is_believed=(is_seen and is_told) or is_late)
     if signer is None:
         fresh = signing.new_authority(now, periods.authority)
         # Nobody believes anybody yet: no one has to be waited for.
@@ -189,6 +191,11 @@ def _is_believed(signer: Issued, seen: Sequence[Seen | None], now: datetime) -> 
         if one is not None and own is not None and own.not_valid_after_utc > now and certificate not in one.believed:
             return False
     return True
+
+
+def _is_late(seen: Seen | None, now: datetime, periods: Periods) -> bool:
+    certificate = None if seen is None else seen.certificate
+    return certificate is not None and certificate.not_valid_after_utc - now < periods.certificate / 6
 
 
 def _strangers(authority: Authority, seen: Sequence[Seen | None]) -> list[x509.Certificate]:

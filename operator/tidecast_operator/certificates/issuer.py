@@ -114,6 +114,8 @@ class Issuer:
         told = [bundle for name in self._wanted.api_services if (bundle := self._ca_bundle(name, result)) is not None]
         now = datetime.fromtimestamp(self._clock(), UTC)
         seen = {name: None if one is None else _seen(one) for name, one in held.items()}
+        for name, known in seen.items():
+            self._note_expiry(name, None if known is None or known.issued is None else known.issued.certificate, result)
         authority = advance(
             parse(secret.data),
             list(seen.values()),
@@ -127,8 +129,8 @@ class Issuer:
         for name, one in held.items():
             if one is not None:
                 data = self._certificate(_seen(one), authority, self._wanted.certificates[name], now)
-                self._write(one, data, result)
-                self._note_expiry(name, data[_CERTIFICATE], result)
+                if self._write(one, data, result):
+                    self._note_expiry(name, data[_CERTIFICATE], result)
         for bundle in told:
             self._tell(bundle, authority, result)
         return result

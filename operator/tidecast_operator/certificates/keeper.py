@@ -35,6 +35,7 @@ class CertificateKeeper:
         self._leads = leads
         self._told = told
         self._problems: list[str] = []
+        self._expiries: dict[str, float] = {}
 
     async def run(self) -> None:
         """Keeps them until cancelled."""
@@ -45,7 +46,7 @@ class CertificateKeeper:
     async def look(self) -> float:
         """One pass, if this replica leads; seconds until the next one."""
         if not self._leads():
-            self._problems = []
+            self._problems, self._expiries = [], {}
             self._told({})
             return UNSETTLED_SECONDS
         try:
@@ -56,7 +57,9 @@ class CertificateKeeper:
             _log.exception("certificates could not be issued; it is tried again")
         else:
             self._tell(done.problems)
-            self._told(done.expiries)
+            # Of a Secret that cannot be read any more, what is mounted still expires when it did.
+            self._expiries |= done.expiries
+            self._told(self._expiries)
             return self._pause(done)
         return SETTLED_SECONDS
 

@@ -96,7 +96,7 @@
   configMap: {name: {{ include "tidecast.fullname" . }}-forecaster}
 {{- end }}
 {{- if include "tidecast.hasOperatorCertificate" . }}
-{{ include "tidecast.secretVolume" (dict "name" "tls" "secret" (printf "%s-operator-tls" (include "tidecast.fullname" .))) }}
+{{ include "tidecast.secretVolume" (dict "name" "tls" "secret" (include "tidecast.tlsSecret" (dict "root" . "suffix" "operator-tls"))) }}
 {{- end }}
 {{- if and .Values.keda.enabled .Values.keda.tls.enabled .Values.keda.tls.existingSecret }}
 {{ include "tidecast.secretVolume" (dict "name" "keda-tls" "secret" .Values.keda.tls.existingSecret) }}

@@ -108,7 +108,7 @@
   emptyDir: {sizeLimit: {{ $predictor.persistence.size }}}
   {{- end }}
 {{- if include "tidecast.predictorTls" . }}
-{{ include "tidecast.secretVolume" (dict "name" "tls" "secret" (printf "%s-predictor-tls" (include "tidecast.fullname" .))) }}
+{{ include "tidecast.secretVolume" (dict "name" "tls" "secret" (include "tidecast.tlsSecret" (dict "root" . "suffix" "predictor-tls"))) }}
 {{- end }}
 {{- if and $predictor.gpu.enabled $predictor.gpu.sharedMemory.enabled }}
 - name: shared-memory

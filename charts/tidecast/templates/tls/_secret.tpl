@@ -18,7 +18,7 @@ apiVersion: cert-manager.io/v1
 kind: Certificate
 {{ include "tidecast.metadata" . }}
 spec:
-  secretName: {{ include "tidecast.fullname" $root }}-{{ .suffix }}
+  secretName: {{ include "tidecast.tlsSecret" . }}
   duration: {{ $certManager.duration }}
   renewBefore: {{ $certManager.renewBefore }}
   dnsNames:

@@ -85,7 +85,8 @@ class Floors:
         marked = self._pass(board, look, report, budget)
         if marked is not None:
             self._marked = marked
-            self._is_clean = report.is_complete and not marked and not is_cached
+            is_all = not self._autoscalers.is_partial
+            self._is_clean = report.is_complete and not marked and not is_cached and is_all
         # Where leadership was lost meanwhile, another replica may have written.
         self._has_seen_all = self._may_write() and (had_seen_all or marked is not None)
         return report
@@ -107,7 +108,8 @@ class Floors:
         for number in range(_PASSES):
             if number:
                 pause(_PAUSE_SECONDS)
-            report = FloorReport(restored=report.restored)
+            garbled = [one for one in report.problems if one.reason == "AnnotationsGarbled"]
+            report = FloorReport(restored=report.restored, problems=garbled)
             for namespace in namespaces or ("",):
                 look = partial(self._look.at_all, namespace)
                 self._pass(Board(is_known=True), look, report, self._budget_seconds)  # nobody asks for anything

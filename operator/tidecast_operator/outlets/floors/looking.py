@@ -25,6 +25,10 @@ _REQUEST_COST, _ITEM_COST = 10.0, 1.0
 class Reads(Protocol):
     """What is needed of `Autoscalers`."""
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the last list of all lacked some."""
+
     def pages(
         self, namespace: str = "", *, selector: str = "", is_cached: bool = False
     ) -> Iterator[Sequence[Autoscaler]]:
