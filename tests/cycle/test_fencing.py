@@ -204,3 +204,13 @@ def test_a_write_that_never_left_is_not_under_way(core, fence, server):
         write(core)
 
     assert fence.wait_until_clear(0)
+
+
+def test_a_fence_that_ended_opens_no_more(time):
+    fence = Fence(clock=lambda: time[0])
+    fence.open_until(10)
+
+    fence.end()
+    fence.open_until(20)
+
+    assert not fence.is_open

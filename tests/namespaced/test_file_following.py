@@ -172,3 +172,16 @@ async def test_what_is_not_applied_is_told_with_a_remedy(tmp_path, caplog, answe
 
     assert told in caplog.text
     assert "in effect" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text", ["a: !!int ''", "a: !!bool maybe", "a: !!timestamp soon", "[" * 2000], ids=["int", "bool", "time", "deep"]
+)
+async def test_a_file_that_yaml_cannot_follow_ends_nothing_and_is_told_once(text, file, caplog):
+    file.path.write_text(text)
+
+    assert await file.look(3) == []
+    assert len([one for one in caplog.records if str(file.path) in one.getMessage()]) == 1
+    file.write(60)
+    file.now += 600
+    assert await file.look() == [60]
