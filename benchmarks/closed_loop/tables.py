@@ -7,7 +7,7 @@ Real runs side by side: a Markdown table and a picture, from what `run.py` wrote
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -61,6 +61,26 @@ class Run:
                 None if trusted is None else np.array(trusted)[first:],
             ),
         )
+
+
+def alike(runs: Sequence[Run]) -> list[Run]:
+    """All of them, cut to the stretch of the model's time that those under the same load have in common."""
+    ticks: dict[tuple[str, int], int] = {}
+    for run in runs:
+        load = run.load, run.seed
+        ticks[load] = min(ticks.get(load, len(run.course.over)), len(run.course.over))
+    return [replace(run, course=_first(run.course, ticks[run.load, run.seed])) for run in runs]
+
+
+def _first(course: Course, ticks: int) -> Course:
+    return replace(
+        course,
+        over=course.over[:ticks],
+        replicas=course.replicas[:ticks],
+        refused=course.refused[:ticks],
+        entered=course.entered[:ticks],
+        trusted=None if course.trusted is None else course.trusted[:ticks],
+    )
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -131,7 +151,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     flags = parser.parse_args()
-    runs = [Run.read(path, flags.from_minute) for path in sorted(flags.out.glob("*-*-*.json"))]
+    runs = alike([Run.read(path, flags.from_minute) for path in sorted(flags.out.glob("*-*-*.json"))])
     runs.sort(key=lambda run: (run.load, run.seed, run.scaler != "hpa", run.scaler))
     text = f"{table(runs)}\n\nMinutes in violation:\n\n{by_service(runs)}\n"
     print(text)
