@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tidecast_simulator.kubernetes_objects import idle_deployment
 from tidecast_simulator.testbed.audit import Write
 from tidecast_simulator.testbed.control_plane import ControlPlane
 from tidecast_simulator.testbed.process import Process, free_port, listens
@@ -36,23 +37,7 @@ NAMESPACE = "team-000"  # as the endpoint calls the first hundred services
 def shop(services: int) -> list[dict[str, Any]]:
     """The namespace and the Deployments that the endpoint tells of; no controller acts on them."""
     opted_in = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OPT_IN}}
-    return [opted_in, *(deployment(f"service-{number:05d}") for number in range(services))]
-
-
-def deployment(name: str) -> dict[str, Any]:
-    """A Deployment that no controller acts on."""
-    labels = {"app": name}
-    container = {"name": "main", "image": "example.invalid/none:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
+    return [opted_in, *(idle_deployment(NAMESPACE, f"service-{number:05d}") for number in range(services))]
 
 
 @contextmanager

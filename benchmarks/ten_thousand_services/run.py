@@ -24,28 +24,13 @@ from endpoint import name_of, namespace_of
 from kubernetes import client, config
 from prometheus_client.parser import text_string_to_metric_families
 
+from tidecast_simulator.kubernetes_objects import idle_deployment
 from tidecast_simulator.testbed.control_plane import ControlPlane
 from tidecast_simulator.testbed.process import Process, free_port, listens
 from tidecast_simulator.testbed.world import OPT_IN, World
 
 HISTORY_SECONDS = 7200
 WRITERS = 8
-
-
-def deployment(service: int) -> dict[str, Any]:
-    """A Deployment that no controller acts on."""
-    labels = {"app": name_of(service)}
-    container = {"name": "main", "image": "example.invalid/none:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name_of(service), "namespace": namespace_of(service)},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
 
 
 def populate(plane: ControlPlane, services: int) -> float:
@@ -56,7 +41,12 @@ def populate(plane: ControlPlane, services: int) -> float:
     for namespace in sorted({namespace_of(service) for service in range(services)}):
         core.create_namespace({"metadata": {"name": namespace, "labels": OPT_IN}})
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(lambda n: apps.create_namespaced_deployment(namespace_of(n), deployment(n)), range(services)))
+
+        def create(service: int) -> None:
+            namespace = namespace_of(service)
+            apps.create_namespaced_deployment(namespace, idle_deployment(namespace, name_of(service)))
+
+        list(pool.map(create, range(services)))
     return time.monotonic() - started
 
 

@@ -113,22 +113,20 @@ class Serving:
         async with AsyncExitStack() as stack:
             wanted = {"KEDA": self._keda, "metrics API": self._metrics_api, "relay": self._relay}
             servers = {name: server for name, server in wanted.items() if server is not None}
-            waiting = await _start_those_with_a_certificate(servers, stack)
+            waiting = await _start_those_with_a_certificate(servers, stack, told_at=logging.WARNING)
             follow: Coroutine[Any, Any, object] = asyncio.Event().wait() if self._client is None else self._client.run()
             # The replica that leads may be the one that is to fill the Secret: it goes on without these for now.
             await asyncio.gather(follow, _start_when_there(waiting, stack))
 
 
 async def _start_when_there(servers: Mapping[str, _Server], stack: AsyncExitStack) -> None:
-    if servers:
-        _log.warning("%s: no certificate yet; everything else goes on", ", ".join(servers))
     while servers:
         await asyncio.sleep(_CERTIFICATE_SECONDS)
-        servers = await _start_those_with_a_certificate(servers, stack)
+        servers = await _start_those_with_a_certificate(servers, stack, told_at=logging.DEBUG)
 
 
 async def _start_those_with_a_certificate(
-    servers: Mapping[str, _Server], stack: AsyncExitStack
+    servers: Mapping[str, _Server], stack: AsyncExitStack, *, told_at: int
 ) -> Mapping[str, _Server]:
     """Those that still wait for the files of theirs."""
     waiting = {}
@@ -136,7 +134,7 @@ async def _start_those_with_a_certificate(
         try:
             await _started(server, name)
         except CertificateMissing as error:
-            _log.debug("%s waits: %s", name, error)
+            _log.log(told_at, "%s: no certificate yet; everything else goes on: %s", name, error)
             waiting[name] = server
         else:
             stack.push_async_callback(server.stop)

@@ -54,6 +54,22 @@ def objects_of(mesh: Mesh) -> list[Object]:
     return objects
 
 
+def idle_deployment(namespace: str, name: str) -> Object:
+    """A Deployment of three replicas for clusters in which no controller acts on it, and no pod shall ever run."""
+    labels = {"app": name}
+    container = {"name": "main", "image": "example.invalid/none:1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
 def apply(objects: Iterable[Object], api: ApiClient) -> None:
     """
     Makes or updates objects on an API server, by server-side apply.

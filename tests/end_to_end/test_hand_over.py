@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
+from tidecast_simulator.kubernetes_objects import idle_deployment
 from tidecast_simulator.testbed.control_plane import ControlPlane
 from tidecast_simulator.testbed.process import Process, free_port, listens
 from tidecast_simulator.testbed.replicas import Blow, Replicas
@@ -47,7 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, prometheus_url: str) -> Iter
     ):
         world.install_definitions()
         world.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OPT_IN}})
-        world.apply(*(deployment(f"service-{number:05d}") for number in range(SERVICES)))
+        world.apply(*(idle_deployment(NAMESPACE, f"service-{number:05d}") for number in range(SERVICES)))
         world.predictor.start(wait_seconds=120)
         training = {"historySeconds": 7200, "minimumHistorySeconds": 7200}
         world.apply(world.forecaster(training=training, stepSeconds=5, windowSteps=24, horizonSteps=12))
@@ -97,22 +98,6 @@ def test_a_leader_that_is_told_to_end_hands_over_forecasts_and_floors_untouched(
         assert status["issuedTime"] >= one["status"]["issuedTime"]
     assert world.condition("ForecastFresh", *SPF)["status"] == "True"
     assert world.condition("Trusted", *SPF)["status"] == "True"
-
-
-def deployment(name: str) -> dict[str, Any]:
-    """A Deployment that no controller acts on."""
-    labels = {"app": name}
-    container = {"name": "main", "image": "example.invalid/none:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
 
 
 def issued(world: World) -> str:
