@@ -173,7 +173,7 @@ async def test_files_are_read_once_for_each_rotation_and_not_on_the_event_loop(a
         (lambda files: files.key.unlink(), "No such file"),
         (lambda files: files.certificate.write_text("no certificate"), "PEM"),
         (lambda files: shutil.copy(files.authority.with_name("authority.key"), files.key), "mismatch"),
-        (lambda files: files.authority.write_text(""), "server.pem"),
+        (lambda files: files.authority.write_text(""), "clients.pem"),
     ],
     ids=["missing", "not a certificate", "another key", "no authority"],
 )
