@@ -58,6 +58,15 @@ def texts(values: Mapping[str, Any], *, version: str = NEWEST, release: str = RE
     return {name.partition("/templates/")[2]: text for name, text in json.loads(answer).items()}
 
 
+def refusal(values: Mapping[str, Any], *, release: str = RELEASE) -> str:
+    """What Helm says to values that it refuses, or a template does."""
+    try:
+        objects(values, release=release)
+    except helm_python.HelmError as error:
+        return str(error)
+    raise AssertionError(f"{values} are accepted")
+
+
 def lint(values: Mapping[str, Any]) -> list[Any]:
     """What Helm has to say about the chart with these values, warnings and hints included."""
     report = helm_python.lint(CHART, dict(values), strict=True, namespace=NAMESPACE)

@@ -71,7 +71,7 @@ def test_doors_that_are_open_let_those_in_who_ask_there():
     monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     assert entering[OPERATOR_HTTP,] == [monitoring]
     assert entering[KEDA,] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}]
-    assert entering[METRICS_API,] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
+    assert entering[METRICS_API,] == [{"ipBlock": {"cidr": "172.16.0.0/28"}}]
     following = [name for name, pod in pods(found).items() if any(finds(peer, pod) for peer in entering[RELAY,])]
     assert following == ["tidecast-operator"]
 
@@ -80,6 +80,25 @@ def test_the_place_of_the_api_server_narrows_the_way_to_it():
     leaving = flows(policy(rendered("everything"), "tidecast-operator")["egress"], "to")
 
     assert leaving[6443,] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
+
+
+@pytest.mark.parametrize(
+    ("servers", "reached", "clients"),
+    [
+        ({}, None, None),
+        ({"cidrs": ["10.0.0.1/32"]}, ["10.0.0.1/32"], ["10.0.0.1/32"]),
+        ({"clientCidrs": ["10.1.0.0/28", "fd00::/64"]}, None, ["10.1.0.0/28", "fd00::/64"]),
+        ({"cidrs": ["10.0.0.1/32"], "clientCidrs": ["10.1.0.0/28"]}, ["10.0.0.1/32"], ["10.1.0.0/28"]),
+    ],
+)
+def test_the_api_server_may_come_from_elsewhere_than_where_it_is_reached(servers, reached, clients):
+    found = objects({"metricsApi": {"enabled": True}, "networkPolicy": {"apiServer": servers}})
+
+    def blocks(rule):
+        return None if rule is None else [peer["ipBlock"]["cidr"] for peer in rule]
+
+    assert blocks(flows(policy(found, "tidecast-operator")["egress"], "to")[443, 6443]) == reached
+    assert blocks(flows(policy(found, "tidecast-operator")["ingress"], "from")[METRICS_API,]) == clients
 
 
 @pytest.mark.parametrize(

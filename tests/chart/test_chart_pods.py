@@ -14,6 +14,9 @@ from chart.rendering import (
     rendered,
 )
 
+HELM_SECONDS = 300
+"""How long Helm waits for a hook unless it is told otherwise."""
+
 
 @pytest.mark.parametrize("case", cases())
 def test_every_pod_keeps_to_the_restricted_standard(case):
@@ -163,17 +166,6 @@ def test_a_selector_of_ones_own_is_kept():
     assert spec["topologySpreadConstraints"] == [mine]
 
 
-def test_a_disruption_takes_one_of_several_operators_at_most():
-    assert named(rendered("default"), "PodDisruptionBudget", "tidecast-operator")["spec"]["minAvailable"] == 1
-    everything = named(rendered("everything"), "PodDisruptionBudget", "tidecast-operator")["spec"]
-    assert everything["maxUnavailable"] == 1
-    assert "minAvailable" not in everything
-
-
-def test_a_single_operator_does_not_keep_a_node_from_being_drained():
-    assert not of_kind(rendered("sidecar"), "PodDisruptionBudget")
-
-
 def test_an_upgrade_never_takes_the_last_operator_that_answers():
     strategy = named(rendered("default"), "Deployment", "tidecast-operator")["spec"]["strategy"]
 
@@ -213,7 +205,7 @@ def test_commands_that_run_once_end_and_are_taken_away():
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert job["spec"]["ttlSecondsAfterFinished"] > 0
-    assert job["spec"]["activeDeadlineSeconds"] > 0
+    assert 0 < job["spec"]["activeDeadlineSeconds"] < HELM_SECONDS  # so that Helm hears that it failed
     for one in (job, pod):
         policy = one["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
         assert set(policy.split(",")) == {"before-hook-creation", "hook-succeeded"}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from kubernetes_validate import utils
 
-from chart.rendering import CHART, NAMESPACE, ROOT, cases, lint, named, objects, of_kind, rendered, texts, values_of
+from chart.rendering import CHART, ROOT, cases, lint, named, objects, of_kind, rendered, texts, values_of
 
 NEWEST_THREE = [version.rpartition(".")[0] for version in utils.all_versions()[-3:]]
 SERVED = [f"1.{minor}" for minor in (20, 21, 26, 27, 30, 36)]  # first, last, and those around a change
@@ -94,17 +94,6 @@ def test_a_chart_of_another_version_does_not_restart_pods():
     pod = named(rendered("default"), "Deployment", "tidecast-predictor")["spec"]["template"]["metadata"]
 
     assert not {"helm.sh/chart", "app.kubernetes.io/version"} & set(pod["labels"])
-
-
-def test_names_follow_the_release_unless_it_is_called_as_the_chart():
-    assert named(objects({}, release="forecasts"), "Deployment", "forecasts-tidecast-operator")
-    assert named(objects({"fullnameOverride": "waves"}), "Deployment", "waves-operator")
-
-
-def test_the_longest_name_of_a_release_makes_names_that_kubernetes_takes():
-    found = objects({"metricsApi": {"enabled": True}, "hpaFloors": {"enabled": True}}, release="r" * 53)
-
-    assert max(len(one["metadata"]["name"]) for one in of_kind(found, "Service", "Job", "Deployment")) <= 63
 
 
 def test_what_the_chart_repeats_is_in_step():
@@ -201,23 +190,6 @@ def test_the_chart_says_the_version_of_the_project():
     ]
 
     assert chart["appVersion"] == version
-
-
-def test_notes_name_commands_for_the_namespaces_that_are_watched():
-    notes = {case: texts(values_of(case))["NOTES.txt"] for case in cases()}
-
-    assert all(f"helm test tidecast --namespace {NAMESPACE}" in note for note in notes.values())
-    assert "--namespace shop" in notes["namespaced"]
-    assert "label namespace default tidecast.dev/forecast=enabled" in notes["default"]
-    assert "emptyDir" not in notes["gpu"]
-    assert "whoever reaches the predictor's port" in notes["keda"]
-
-
-def test_notes_warn_of_a_predictor_for_each_replica():
-    note = texts({"predictor": {"mode": "sidecar"}})["NOTES.txt"]
-
-    assert "Each of the 2 replicas" in note
-    assert "Each of the" not in texts(values_of("sidecar"))["NOTES.txt"]
 
 
 def test_further_objects_are_filled_in():

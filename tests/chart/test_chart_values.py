@@ -1,20 +1,13 @@
 import re
 
-import helm_python
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, objects
+from chart.rendering import CHART, ROOT, objects, of_kind, refusal
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = yaml.safe_load((CHART / "values.schema.json").read_text())
 OF_KUBERNETES = {"affinity", "podSecurityContext", "containerSecurityContext", "requests", "limits"}
-
-
-def refusal(values):
-    with pytest.raises(helm_python.HelmError) as error:
-        objects(values)
-    return str(error.value)
 
 
 def followed(schema):
@@ -48,6 +41,13 @@ def parts(schema, path=()):
         ({"crds": {"keep": "yes"}}, "'/crds/keep'", "want boolean"),
         ({"operator": {"image": {"digest": "abc"}}}, "'/operator/image/digest'", "does not match pattern"),
         ({"operator": {"image": {"registry": "https://ghcr.io"}}}, "'/operator/image/registry'", "does not match"),
+        ({"global": {"imageRegistry": "https://ghcr.io"}}, "'/global/imageRegistry'", "does not match"),
+        ({"podDisruptionBudget": {"minAvailable": "120%"}}, "'/podDisruptionBudget/minAvailable'", "does not match"),
+        (
+            {"networkPolicy": {"apiServer": {"clientCidrs": ["10.0.0.1"]}}},
+            "'/networkPolicy/apiServer",
+            "clientCidrs/0': '10.0.0.1' does",
+        ),
         ({"operator": {"podAnnotations": {"a": True}}}, "'/operator/podAnnotations/a'", "got boolean"),
         ({"forecaster": {"spec": {"prometheus": {"url": "prometheus:9090"}}}}, "'/forecaster/spec/prometheus/url'", ""),
         ({"forecaster": {"spec": {"telemetry": {"sources": ["Linkerd"]}}}}, "'/forecaster/spec/telemetry/", "'Istio'"),
@@ -89,10 +89,16 @@ def test_a_mistake_is_refused_with_its_place(values, place, problem):
             "in base64",
         ),
         ({"keda": {"tls": {"existingSecret": "a"}}}, "keda.tls.enabled", "set it to true"),
+        ({"metricsApi": {"tls": {"caBundle": "LS0t"}}}, "metricsApi.tls.caBundle", "name the Secret"),
         (
-            {"podDisruptionBudget": {"minAvailable": 2}},
-            "podDisruptionBudget.minAvailable",
-            "less than operator.replicas",
+            {"metricsApi": {"enabled": True, "external": {"enabled": True}, "tls": {"caBundle": "LS0t"}}},
+            "metricsApi.tls.caBundle",
+            "leave caBundle out",
+        ),
+        (
+            {"tls": {"enabled": False, "certManager": {"enabled": True}}},
+            "tls.certManager.enabled",
+            "tls.enabled to true",
         ),
         (
             {
@@ -117,9 +123,13 @@ def test_choices_that_do_not_go_together_are_refused_with_a_remedy(values, field
     assert remedy in message
 
 
-@pytest.mark.parametrize("budget", ["50%", 1])
-def test_a_budget_that_lets_pods_leave_is_accepted(budget):
-    assert objects({"podDisruptionBudget": {"minAvailable": budget}})
+def test_certificates_of_cert_manager_for_autoscalers_alone_are_accepted():
+    alone = {
+        "tls": {"enabled": False, "certManager": {"enabled": True}},
+        "keda": {"enabled": True, "tls": {"enabled": True}},
+    }
+
+    assert of_kind(objects(alone), "Certificate")
 
 
 def test_a_schema_lets_no_key_through_that_it_does_not_know():
@@ -169,3 +179,15 @@ def test_a_page_that_is_named_in_the_values_is_there():
 
     assert pages
     assert not [page for page in pages if not (ROOT / page).exists()]
+
+
+def test_a_row_of_the_charts_page_without_a_meaning_is_a_field_of_kubernetes():
+    page = (CHART / "README.md").read_text()
+    bare = set(re.findall(r"^\| `(\S+)` \|.*\|  \|$", page, flags=re.MULTILINE))
+    below = {("serviceAccount", "annotations"), ("strategy", "type"), ("strategy", "rollingUpdate")}
+    below |= {("resources", "requests"), ("resources", "limits")}
+    of_a_pod = {"affinity", "tolerations", "nodeSelector", "priorityClassName", "runtimeClassName"}
+    of_a_pod |= {"podSecurityContext", "containerSecurityContext", "terminationGracePeriodSeconds"}
+
+    assert {path.split(".")[0] for path in bare} == {"operator", "predictor"}
+    assert not [path for path in bare if path.split(".")[1] not in of_a_pod and tuple(path.split(".")[1:]) not in below]

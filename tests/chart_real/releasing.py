@@ -16,8 +16,8 @@ from helm_python import _native
 from chart.rendering import CHART, NAMESPACE, RELEASE
 from tidecast_simulator.testbed.control_plane import ControlPlane
 
-SECONDS = 240
-"""How long an action may take, on a busy host too."""
+SECONDS = 300
+"""How long an action may take, on a busy host too: as Helm has it by default, and longer than the Job before an uninstall."""
 
 _NONE = _native.HANDLE(0)
 

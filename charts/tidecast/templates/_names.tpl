@@ -1,17 +1,20 @@
 {{/* Names of objects, and the labels by which they are found. */}}
 
 {{- define "tidecast.name" -}}
-{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimAll "-." }}
 {{- end }}
 
-{{/* The beginning of every name; short enough for the longest suffix. */}}
+{{/*
+The beginning of every name; short enough for the longest suffix. A release's name may have dots, that of a Service none.
+What a Service may not be called all the same is refused in validation/names.yaml.
+*/}}
 {{- define "tidecast.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
 {{- else if contains (include "tidecast.name" .) .Release.Name -}}
-{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{ .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name (include "tidecast.name" .) | trunc 40 | trimSuffix "-" }}
+{{ printf "%s-%s" .Release.Name (include "tidecast.name" .) | replace "." "-" | trunc 40 | trimSuffix "-" }}
 {{- end -}}
 {{- end }}
 
@@ -75,6 +78,11 @@ metadata:
 {{/* The host of a Service as the certificates name it. Takes: root, suffix. */}}
 {{- define "tidecast.host" -}}
 {{ include "tidecast.fullname" .root }}-{{ .suffix }}.{{ .root.Release.Namespace }}.svc
+{{- end }}
+
+{{/* Where the operator finds the predictor. */}}
+{{- define "tidecast.predictorAddress" -}}
+{{ ternary "127.0.0.1" (include "tidecast.host" (dict "root" . "suffix" "predictor")) (eq .Values.predictor.mode "sidecar") }}:8500
 {{- end }}
 
 {{/* All names under which a Service is known, parted by commas. Takes: root, suffix. */}}
