@@ -1,163 +1,150 @@
 """
-Real runs side by side: a Markdown table and a picture, from what `run.py` wrote.
+Real runs side by side: Markdown tables and pictures, from what `run.py` wrote.
 
-    python benchmarks/closed_loop/tables.py [--from-minute 0]
+    python benchmarks/closed_loop/tables.py --readme benchmarks/closed_loop/README.md
 """
 
 import argparse
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from scoring import Course
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
+from picture import draw
+from runs import PATTERN, Pair, Run, paired
+from scoring import Score
 
 RESULTS = Path(__file__).parents[1] / "results" / "closed_loop"
-_COLOURS = {"hpa": "#888888", "floor": "#1f6fb4", "external": "#c8641e"}
+BEGIN, END = "<!-- written by tables.py -->", "<!-- until here -->"
+_ARROW = "\N{RIGHTWARDS ARROW}"
+_What = Callable[[Score], float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """
-    A run as it was written.
-
-    Attributes:
-        scaler: Who scaled.
-        load: Under what.
-        seed: Of the load.
-        course: What happened.
-    """
-
-    scaler: str
-    load: str
-    seed: int
-    course: Course
-
-    @classmethod
-    def read(cls, path: Path, from_minute: float) -> "Run":
-        """From a file, without the first *from_minute* minutes of the model's time."""
-        found = json.loads(path.read_text())
-        settings, course = found["settings"], found["course"]
-        first = round(from_minute * 60 / course["tick_seconds"])
-        trusted = course["trusted"]
-        refused = course["refused"]
-        return cls(
-            settings["scaler"] + (", always trusted" if settings["trust"] == "always" else ""),
-            settings["load"],
-            settings["seed"],
-            Course(
-                tuple(course["names"]),
-                course["tick_seconds"],
-                np.array(course["over"])[first:],
-                np.array(course["replicas"], dtype=np.float64)[first:],
-                np.array(refused)[first:],
-                np.array(course["entered"], dtype=np.float64)[first:],
-                None if trusted is None else np.array(trusted)[first:],
-            ),
-        )
-
-
-def alike(runs: Sequence[Run]) -> list[Run]:
-    """All of them, cut to the stretch of the model's time that those under the same load have in common."""
-    ticks: dict[tuple[str, int], int] = {}
-    for run in runs:
-        load = run.load, run.seed
-        ticks[load] = min(ticks.get(load, len(run.course.over)), len(run.course.over))
-    return [replace(run, course=_first(run.course, ticks[run.load, run.seed])) for run in runs]
-
-
-def _first(course: Course, ticks: int) -> Course:
-    return replace(
-        course,
-        over=course.over[:ticks],
-        replicas=course.replicas[:ticks],
-        refused=course.refused[:ticks],
-        entered=course.entered[:ticks],
-        trusted=None if course.trusted is None else course.trusted[:ticks],
-    )
-
-
-def table(runs: Sequence[Run]) -> str:
-    """Runs of the same load and seed below each other, the first line of each being HPA alone."""
+def summary(pairs: Sequence[Pair]) -> str:
+    """One line for each load, scaler and way to hint: medians over the seeds, with the lowest and highest change."""
     lines = [
-        "| load | scaler | hours | in violation, service-minutes | any, minutes | replica-hours | events | turns | refused | trusted |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| load | scaler | hints | seeds | hours | service-minutes in violation | replica-hours | turns | trusted |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    alone = {(run.load, run.seed): run.course.score() for run in runs if run.scaler == "hpa"}
-    for run in runs:
-        score, beside = run.course.score(), alone.get((run.load, run.seed))
-        trusted = "" if score.trusted_share is None else f"{100 * score.trusted_share:.0f} %"
+    for (load, scaler, hints), found in groupby(pairs, _kind):
+        alike = list(found)
+        seeds = ", ".join(str(pair.run.settings.seed) for pair in alike)
+        hours = _span([pair.score.hours for pair in alike], "{:.1f}")
+        trusted = _span([100 * (pair.score.trusted_share or 0) for pair in alike], "{:.0f}")
         lines.append(
-            f"| {run.load} {run.seed} | {run.scaler} | {score.hours:.1f} "
-            f"| {_beside(score.service_minutes, beside.service_minutes if beside else 0, run)} "
-            f"| {score.any_violation_minutes:.1f} | {_beside(score.replica_hours, beside.replica_hours if beside else 0, run)} "
-            f"| {score.scale_events} | {score.turns} | {100 * score.refused_share:.2f} % | {trusted} |"
+            f"| {load} | {scaler} | {hints} | {seeds} | {hours} | {_beside(alike, lambda score: score.service_minutes)} "
+            f"| {_beside(alike, lambda score: score.replica_hours)} | {_beside(alike, lambda score: score.turns)} "
+            f"| {trusted} % |"
         )
     return "\n".join(lines)
 
 
-def by_service(runs: Sequence[Run]) -> str:
-    """Minutes in violation of each service."""
-    names = runs[0].course.names
-    lines = [f"| load | scaler | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
-    for run in runs:
-        minutes = run.course.score().violation_minutes
-        lines.append(
-            f"| {run.load} {run.seed} | {run.scaler} | {' | '.join(f'{minutes[name]:.1f}' for name in names)} |"
-        )
+def every(pairs: Sequence[Pair]) -> str:
+    """One line for each run."""
+    columns: dict[str, _What] = {
+        "service-minutes in violation": lambda score: score.service_minutes,
+        "any, minutes": lambda score: score.any_violation_minutes,
+        "replica-hours": lambda score: score.replica_hours,
+        "events": lambda score: score.scale_events,
+        "turns": lambda score: score.turns,
+        "refused, %": lambda score: 100 * score.refused_share,
+    }
+    lines = [f"| load, seed | scaler | hints | hours | {' | '.join(columns)} |", "|---" * (4 + len(columns)) + "|"]
+    for pair in pairs:
+        cells = " | ".join(_beside([pair], what) for what in columns.values())
+        lines.append(f"| {_load(pair)} | {pair.run.scaler} | {pair.run.hints} | {pair.score.hours:.1f} | {cells} |")
     return "\n".join(lines)
 
 
-def picture(runs: Sequence[Run], path: Path) -> None:
-    """Load, pods and the worst latency over time, for runs of one load and seed."""
-    figure, (load, pods, over) = plt.subplots(3, 1, figsize=(10, 8), sharex=True, layout="constrained")
-    for run in runs:
-        course = run.course
-        hours = np.arange(len(course.over)) * course.tick_seconds / 3600
-        colour = _COLOURS.get(run.scaler.partition(",")[0])
-        if run is runs[0]:
-            load.plot(hours, course.entered / course.entered.mean(), color="black", linewidth=1)
-        pods.plot(hours, course.replicas.sum(axis=1), color=colour, label=run.scaler, linewidth=1.2)
-        over.plot(hours, course.over.max(axis=1), color=colour, label=run.scaler, linewidth=1)
-        if course.trusted is not None:
-            load.fill_between(hours, 0, 0.1, where=list(course.trusted > 0.5), color=colour, alpha=0.5, label="trusted")
-    load.set_ylabel("load, 1 = its mean")
-    pods.set_ylabel("pods of all services")
-    over.set(ylabel="worst p95 over its target", yscale="log", xlabel="hours of the model's time")
-    over.axhline(1, color="black", linewidth=0.8, linestyle=":")
-    pods.legend(loc="upper right")
-    figure.suptitle(f"Closed loop, load {runs[0].load} of seed {runs[0].seed} (simulated services)")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+def by_service(pairs: Sequence[Pair]) -> str:
+    """Minutes in violation of each service, one line for each run."""
+    names = pairs[0].run.course.names
+    lines = [f"| load, seed | scaler | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+    for pair in pairs:
+        cells = (
+            _arrow(
+                None if pair.alone is None else f"{pair.alone.violation_minutes[name]:.1f}",
+                f"{pair.score.violation_minutes[name]:.1f}",
+            )
+            for name in names
+        )
+        lines.append(f"| {_load(pair)} | {pair.run.scaler} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def _beside(value: float, alone: float, run: Run) -> str:
-    if not alone or run.scaler == "hpa":
-        return f"{value:.1f}"
-    return f"{value:.1f} ({100 * (value / alone - 1):+.0f} %)"
+def put_into(text: str, table: str) -> str:
+    """
+    A document with the table between its two marks.
+
+    Raises:
+        ValueError: If it does not have them.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document has no place for the table: write {BEGIN} and {END}, each on a line of its own")
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def _kind(pair: Pair) -> tuple[str, str, str]:
+    return pair.run.settings.load, pair.run.scaler, pair.run.hints
+
+
+def _load(pair: Pair) -> str:
+    return f"{pair.run.settings.load} {pair.run.settings.seed}"
+
+
+def _beside(pairs: Sequence[Pair], what: _What) -> str:
+    """HPA alone, then with hints, and the change: each the median, and of changes also the lowest and highest."""
+    own = f"{np.median([what(pair.score) for pair in pairs]):.1f}"
+    both = [(what(pair.alone), what(pair.score)) for pair in pairs if pair.alone is not None]
+    if len(both) < len(pairs):
+        return own
+    changes = [100 * (value / alone - 1) for alone, value in both if alone]
+    told = f" ({_span(changes, '{:+.1f}')} %)" if len(changes) == len(pairs) else ""
+    return _arrow(f"{np.median([alone for alone, _ in both]):.1f}", own) + told
+
+
+def _span(values: Sequence[float], form: str) -> str:
+    median, least, most = (form.format(one) for one in (np.median(values), min(values), max(values)))
+    return median if least == most else f"{median}, {least} to {most}"
+
+
+def _arrow(alone: str | None, own: str) -> str:
+    return own if alone is None else f"{alone} {_ARROW} {own}"
 
 
 def main() -> None:
-    """Write `runs.md` and a picture for each load and seed."""
+    """Write `runs.md` and a picture for each load and seed, and the first table into a document."""
     parser = argparse.ArgumentParser(description="Real runs side by side.")
     parser.add_argument(
         "--from-minute", type=float, default=0.0, help="of the scored model's time; what is before is left out"
     )
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the runs are, and tables and pictures go")
+    parser.add_argument("--readme", type=Path, help="a document that gets the first table; default: none")
     flags = parser.parse_args()
-    runs = alike([Run.read(path, flags.from_minute) for path in sorted(flags.out.glob("*-*-*.json"))])
-    runs.sort(key=lambda run: (run.load, run.seed, run.scaler != "hpa", run.scaler))
-    text = f"{table(runs)}\n\nMinutes in violation:\n\n{by_service(runs)}\n"
+    runs = [Run.read(path, from_minute=flags.from_minute) for path in sorted(flags.out.glob(PATTERN))]
+    pairs = paired(runs)
+    if not pairs:
+        parser.error(f"--out: {flags.out} has no run with hints; make one with run.py")
+    text = "\n\n".join(
+        (
+            f"HPA alone {_ARROW} with hints, each pair over the stretch of the model's time that both have.",
+            "Of several seeds: medians; in brackets the median of the changes, and the lowest to the highest.",
+            summary(pairs),
+            "Each run:",
+            every(pairs),
+            "Minutes in violation:",
+            by_service(pairs),
+        )
+    )
     print(text)
-    (flags.out / "runs.md").write_text(text)
-    for load, seed in sorted({(run.load, run.seed) for run in runs}):
-        picture([run for run in runs if (run.load, run.seed) == (load, seed)], flags.out / f"{load}-{seed}.png")
+    (flags.out / "runs.md").write_text(f"{text}\n")
+    if flags.readme is not None:
+        flags.readme.write_text(put_into(flags.readme.read_text(), summary(pairs)))
+    for load, seed in sorted({(run.settings.load, run.settings.seed) for run in runs}):
+        alike = [run for run in runs if (run.settings.load, run.settings.seed) == (load, seed)]
+        draw(sorted(alike, key=lambda run: run.settings.has_forecasts), flags.out / f"{load}-{seed}.png")
 
 
 if __name__ == "__main__":
