@@ -9,9 +9,10 @@ import torch
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.snapshot import Snapshot
+from tidecast_predictor.calibrating import calibrate
 from tidecast_predictor.checkpoint import Checkpoint, version_of
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture, TrainingSettings
-from tidecast_predictor.learning import Learner, Lesson, Progress, Sampler, Watch
+from tidecast_predictor.learning import Learner, Lesson, Progress, Sampler, Watch, solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import SCALES
@@ -72,10 +73,12 @@ def fit(
     spreads = np.concatenate([spread(values) for values in training])
     lesson = Lesson(recording, reference, split.training_steps, SCALES, spreads)
     sampler = Sampler([lesson], architecture, rows=settings.rows, seed=settings.seed, services=settings.services)
-    learner = Learner(GcnGru(architecture), sampler, lambda model: validation.score(model).error, watch)
+    model = GcnGru(architecture)
+    solve_line(model, sampler)
+    learner = Learner(model, sampler, lambda model: validation.score(model).error, watch)
     updates = learner.run(settings.updates, progress, deadline=deadline)
     model = learner.best.eval()
-    validation.calibrate(model)
+    calibrate(model, [validation.held_out()])
     scores = validation.score(model)
     trained_time = int(time.time())
     return Checkpoint(

@@ -5,7 +5,7 @@ Learns: windows drawn at random, measurements hidden at random, and of the avera
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from tidecast_predictor.batch import Batch, Material, assemble
 from tidecast_predictor.config import Architecture
+from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import rescale
 from tidecast_predictor.recording import Recording
@@ -31,6 +32,7 @@ Watch = Callable[[int, float], None]
 """Is told how many optimiser steps were taken, and the validation error of what they led to."""
 
 _ORIGINS = 8  # of a sample that are learnt from: the recurrence over a window is paid once for all of them
+_LINE_DRAWS = 48
 _DRAWS_HELD = 16  # after so many the memory that was read for them is given back
 _EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
 _VALIDATIONS = 10  # were it for all of the time; the first half is left out, as the best state is not among them
@@ -110,7 +112,12 @@ class Sampler:
         self._draws = 0
 
     def draw(self) -> Draw:
-        """Windows of one of the lessons."""
+        """Windows of one of the lessons, some of what was measured hidden."""
+        draw = self.draw_whole()
+        return replace(draw, material=self._hide(draw.material))
+
+    def draw_whole(self) -> Draw:
+        """Windows of one of the lessons as they were measured."""
         index = int(self._integers(len(self._lessons), ()))
         lesson = self._lessons[index].among(self._parts[index].draw())
         last_origin = lesson.training_steps - 1 - self._architecture.horizon_steps
@@ -126,7 +133,7 @@ class Sampler:
         self._draws += 1
         if self._draws % _DRAWS_HELD == 0:
             lesson.recording.let_go()
-        return Draw(self._hide(material), truth, lesson)
+        return Draw(material, truth, lesson)
 
     def _hide(self, material: Material) -> Material:
         """Hide what a cluster may lack: features, steps, days, calls, and for some services all of their past."""
@@ -249,11 +256,24 @@ class Learner:
             self.best = copy.deepcopy(self._averaged).cpu()
 
 
+def solve_line(model: GcnGru, sampler: Sampler) -> None:
+    """Let *model* have the straight line that fits what was measured best."""
+    with torch.no_grad():
+        model.line.solve(_examples(sampler, model.architecture))
+
+
+def _examples(sampler: Sampler, architecture: Architecture) -> Iterator[tuple[Batch, CallGraph, Tensor]]:
+    for _ in range(_LINE_DRAWS):
+        draw = sampler.draw_whole()
+        batch = assemble(draw.material, architecture)
+        graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
+        yield batch, graph, _changes(batch, draw.truth)
+
+
 def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tensor:
     """Of the quantiles and of what is zero on the model's scale, of the mean in units, where it has to be the mean."""
     answer = model(batch)
-    target = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
-    loss = pinball(answer.quantiles_NBPFHQ, target, model.architecture.quantiles)
+    loss = pinball(answer.quantiles_NBPFHQ, _changes(batch, truth), model.architecture.quantiles)
     scaled = rescale(answer.mean_NBPFH[..., None], batch)[..., 0]
     said, came = (tensor_to_units(z, lesson.scales, dim=3) for z in (scaled, truth))
     spread_NF = torch.from_numpy(lesson.spread_NF).to(truth.device)
@@ -263,6 +283,11 @@ def loss_of(model: GcnGru, batch: Batch, truth: Tensor, lesson: Lesson) -> Tenso
     chance = functional.binary_cross_entropy_with_logits(answer.zero_NBPFH, (truth == 0).float(), reduction="none")
     beside = _MEAN_WEIGHT * squared + _ZERO_WEIGHT * chance
     return loss + (beside * known).sum() / known.sum().clamp(min=1)
+
+
+def _changes(batch: Batch, truth: Tensor) -> Tensor:
+    """What came true as the model says it: changes in usual changes."""
+    return (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
 
 
 def _parts_of(recording: Recording, limit: int | None, seed: int) -> Neighbourhoods:

@@ -23,6 +23,7 @@ from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, Orig
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import GRAPH_NUMBERS, CallGraph, DirectedConvolution, propagate
 from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
+from tidecast_predictor.straight_line import StraightLine
 from tidecast_predictor.time_encoding import width
 
 BLOCK_ROWS = 1024
@@ -51,8 +52,8 @@ class GcnGru(nn.Module):
 
     The median starts from naive forecasts, gated by the state: repeat the course of yesterday, of the usual day, of last
     week; go to the latest value, to the usual level, to what is usual at this hour. What the network adds is a correction,
-    and what a straight line sees in the newest steps. The other quantiles are steps away from the median that
-    cannot be negative, so they do not cross.
+    and a way straight from the newest steps. The other quantiles are steps away from the median that cannot be
+    negative, so they do not cross. Once all is learnt a `StraightLine` is mixed in, which moves all quantiles alike.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -71,7 +72,8 @@ class GcnGru(nn.Module):
         self.correction = nn.Linear(architecture.head, features * horizon * len(architecture.quantiles))
         self.mean = nn.Linear(architecture.head, features * horizon)
         self.zero = nn.Linear(architecture.head, features * horizon)
-        self.straight = nn.Linear(RECENT_STEPS * architecture.features, 2 * features * horizon, bias=False)
+        self.recent = nn.Linear(RECENT_STEPS * architecture.features, 2 * features * horizon, bias=False)
+        self.line = StraightLine(architecture)
         self.gates = nn.Linear(architecture.head, features * naive)
         self.gates_by_step = nn.Parameter(torch.full((features, horizon, naive), -1.0))
         self.skew = nn.Linear(architecture.head, features)
@@ -82,7 +84,7 @@ class GcnGru(nn.Module):
             self.gates_by_step[..., -len(RETURNS) :] = -4.0  # most series do not go back to what is usual so soon
             self.correction.weight.mul_(0.1)
             self.mean.weight.mul_(0.1)
-            self.straight.weight.zero_()
+            self.recent.weight.zero_()
             self.zero.weight.mul_(0.1)
             self.zero.bias.fill_(-2.0)
 
@@ -112,12 +114,18 @@ class GcnGru(nn.Module):
         here_NBPD = self.origin(known_NBPX).relu()
         around_NBPD = here_NBPD + self.neighbours(here_NBPD, *propagate(graph, here_NBPD)).relu()
         last_NBPX = self.last(torch.cat([state_NBPD, around_NBPD], dim=-1)).relu()
-        straight_NBPFHM = self.straight(inputs.recent_NBPX).view(*last_NBPX.shape[:-1], *self.calibration.shape[:2], 2)
-        quantiles = self._quantiles(last_NBPX, inputs) + straight_NBPFHM[..., :1]
+        recent_NBPFHM = self.recent(inputs.recent_NBPX).view(*last_NBPX.shape[:-1], *self.calibration.shape[:2], 2)
+        quantiles = self._quantiles(last_NBPX, inputs) + recent_NBPFHM[..., :1]
         median = quantiles[..., self.architecture.quantiles.index(0.5)]
         skew = (self.skew(last_NBPX)[..., None] + self.skew_by_step).sigmoid() * inputs.skew_NF[:, None, None, :, None]
-        mean = median + self.mean(last_NBPX).view_as(median) + straight_NBPFHM[..., 1] + skew
-        return Answer(quantiles, mean, self.zero(last_NBPX).view_as(median))
+        mean = median + self.mean(last_NBPX).view_as(median) + recent_NBPFHM[..., 1] + skew
+        zero = self.zero(last_NBPX).view_as(median)
+        if self.training:  # the line is mixed with a network that has learnt
+            return Answer(quantiles, mean, zero)
+        line = self.line(inputs, graph)
+        of_median, of_mean = self.line.shares_FH2.unbind(-1)
+        moved = of_median * (line - median)
+        return Answer(quantiles + moved[..., None], mean + of_mean * (line - mean), zero)
 
     def carry(self, steps_NTC: Tensor, clock_TK: Tensor, graph: CallGraph, state_ND: Tensor | None = None) -> Tensor:
         """

@@ -7,18 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.batch import Material
+from tidecast_predictor.calibrating import HeldOut
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.naive import LastValue, SeasonalNaive
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.recording import Recording
-from tidecast_predictor.scaling import Reference
-from tidecast_predictor.scores import Scores, coverage, lead, scaled_error, series_scale, stretch
+from tidecast_predictor.scaling import SCALES, Reference
+from tidecast_predictor.scores import Scores, coverage, lead, scaled_error, series_scale
 from tidecast_predictor.windows import Split, past_at
 
 _ROWS = 4096  # windows to score: enough for a mean within a percent, few enough to score often
@@ -86,22 +88,13 @@ class Validation:
             ),
         )
 
-    def calibrate(self, model: GcnGru) -> None:
-        """Stretch the distances of the model's quantiles from its median until they cover what they promise."""
-        changes, truths = [], []
-        for material in self._materials():
-            with torch.inference_mode():
-                batch = assemble(material, self._architecture)
-                changes.append(model(batch.to(model.device)).quantiles_NBPFHQ[:, :, 0].cpu().numpy())
-            bases = (
-                material.origins_BP
-                + (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds
-            )
-            truth = self._recording.targets(bases, self._architecture)
-            relative = (truth - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
-            truths.append(relative[:, :, 0].numpy())
-        found = stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), self._architecture.quantiles)
-        model.calibration.copy_(torch.from_numpy(found))
+    def held_out(self) -> HeldOut:
+        """The moments as a model is calibrated on them."""
+        return HeldOut(((material, self._came(material)) for material in self._materials()), SCALES, self._scale)
+
+    def _came(self, material: Material) -> Tensor:
+        begins = (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds
+        return self._recording.targets(material.origins_BP + begins, self._architecture)
 
     def _naive_medians(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
         """What the naive methods said at every held-out moment, each (S, N, F, H)."""
@@ -124,25 +117,6 @@ class Validation:
                 steps=steps,
                 architecture=self._architecture,
             )
-
-
-def stretches(
-    changes: NDArray[np.float32], truth: NDArray[np.float32], quantiles: tuple[float, ...]
-) -> NDArray[np.float32]:
-    """Of (N, S, F, H, Q) and (N, S, F, H): the stretch of each feature, step ahead and quantile, (F, H, Q)."""
-    middle = quantiles.index(0.5)
-    features, horizon = changes.shape[2:4]
-    found = np.ones((features, horizon, len(quantiles)), dtype=np.float32)
-    for index, quantile in enumerate(quantiles):
-        if index == middle:
-            continue
-        side = 1 if index > middle else -1
-        spread = side * (changes[..., index] - changes[..., middle])
-        error = side * (truth - changes[..., middle])
-        level = max(quantile, 1 - quantile)
-        for f, h in np.ndindex(features, horizon):
-            found[f, h, index] = stretch(spread[:, :, f, h], error[:, :, f, h], level)
-    return found
 
 
 def _mean(error: NDArray[np.float32]) -> float:

@@ -100,7 +100,9 @@ def untrained(**changes: Any) -> Checkpoint:
     shape = {"step_seconds": HALF_HOUR, "window_steps": 8, "horizon_steps": 4, "hidden": 8, "head": 8}
     model = GcnGru(Architecture(**(shape | changes))).eval()
     with torch.no_grad():
-        model.straight.weight.normal_(std=0.1)  # it begins as nothing
+        model.recent.weight.normal_(std=0.1)  # it begins as nothing
+        model.line.weights_FDH.normal_(std=0.1)  # so does this, and has no say
+        model.line.shares_FH2.fill_(0.5)
     scores = Scores(0.5, {ModelKind.LAST_VALUE: 1.0}, {"RequestsPerSecond": 0.5}, {}, 0.8, 86_400, 48, 9.0)
     ones = np.ones(len(FEATURES), dtype=np.float32)
     return Checkpoint(model, Pool(ones, ones), scores, 0, MIDDAY, 1, MIDDAY, version_of(model, MIDDAY))

@@ -61,8 +61,9 @@ def test_quantiles_do_not_cross():
 def only_by(model, gate):
     """The model with every gate shut but one, and without all that is not gated."""
     with torch.no_grad():
-        for part in (model.correction, model.straight, model.gates, model.zero):
+        for part in (model.correction, model.recent, model.gates, model.zero):
             part.weight.zero_()
+        model.line.shares_FH2.zero_()
         model.correction.bias.zero_()
         model.gates.bias.zero_()
         model.gates_by_step.fill_(-30.0)

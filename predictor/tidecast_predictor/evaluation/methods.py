@@ -19,10 +19,23 @@ _OWN = (
     *(f"{_PREDICTOR}.evaluation.{name}" for name in ("ours", "grid", "rewiring")),
     *(
         f"{_PREDICTOR}.{name}"
-        for name in ("model", "convolution", "recurrence", "batch", "levels", "windows", "scaling", "config")
+        for name in (
+            "model",
+            "convolution",
+            "recurrence",
+            "batch",
+            "levels",
+            "windows",
+            "scaling",
+            "config",
+            "straight_line",
+        )
     ),
     *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
-    *(f"{_PREDICTOR}.{name}" for name in ("learning", "conformal", "predicting", "scores", "validation")),
+    *(
+        f"{_PREDICTOR}.{name}"
+        for name in ("learning", "calibrating", "conformal", "predicting", "scores", "validation")
+    ),
 )
 
 

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from tidecast_predictor.baselines.method import QUANTILES, Answer, CannotForecast, Fitted, Progress, Series, Task
 from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.calibrating import HeldOut, calibrate
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.conformal import stretch_online
 from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, scales_for
 from tidecast_predictor.evaluation.splits import thinned
 from tidecast_predictor.fitting import periods_told_by
-from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of
+from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of, solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import on_scale, rescale
 from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import spread
-from tidecast_predictor.validation import stretches
 
 Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
 """Calls and a seed to other calls."""
@@ -93,12 +93,13 @@ class GcnGruMethod:
         courses = [Course.of(self.seen(task.series, seed), architecture, scales) for task in tasks]
         lessons = [course.lesson(task) for course, task in zip(courses, tasks, strict=True)]
         judge = _Judge(courses, lessons, [task.validation for task in tasks])
-        learner = Learner(
-            GcnGru(architecture), Sampler(lessons, architecture, rows=self.settings.rows, seed=seed), judge.error
-        )
-        learner.run(self.settings.updates, progress, deadline=time.monotonic() + self.settings.seconds)
+        deadline = time.monotonic() + self.settings.seconds
+        model, sampler = GcnGru(architecture), Sampler(lessons, architecture, rows=self.settings.rows, seed=seed)
+        solve_line(model, sampler)
+        learner = Learner(model, sampler, judge.error)
+        learner.run(self.settings.updates, progress, deadline=deadline)
         model = learner.best.eval()
-        judge.calibrate(model)
+        calibrate(model, judge.held_out())
         return _FittedGcnGru(self, model, scales, _shared(lessons), seed)
 
     def seen(self, series: Series, seed: int) -> Series:
@@ -202,7 +203,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judge:
-    """Says on the validation origins how good a model is, and by how much its quantiles are to be stretched there."""
+    """Says on the validation origins how good a model is."""
 
     courses: Sequence[Course]
     lessons: Sequence[Lesson]
@@ -218,22 +219,19 @@ class _Judge:
                     errors.append(float(loss_of(model, batch, _targets(course, material).to(model.device), lesson)))
         return float(np.mean(errors)) if errors else float("inf")
 
-    def calibrate(self, model: GcnGru) -> None:
-        """Stretch the quantiles' distances from the median until they cover what they promise."""
-        changes, truths = [], []
-        for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
-            for material in course.materials(thinned(origins, _CALIBRATED_ORIGINS), lesson.reference):
-                with torch.inference_mode():
-                    batch = assemble(material, course.architecture)
-                    said = model(batch.to(model.device)).quantiles_NBPFHQ.cpu()
-                truth = (_targets(course, material) - batch.centre_NBPF[..., None]) / batch.scale_NF[
-                    :, None, None, :, None
-                ]
-                changes.append(said[:, :, 0].flatten(0, 1)[None].numpy())
-                truths.append(truth[:, :, 0].flatten(0, 1)[None].numpy())
-        if changes:
-            by_quantile = stretches(np.concatenate(changes, 1), np.concatenate(truths, 1), QUANTILES)
-            model.calibration.copy_(torch.from_numpy(by_quantile))
+    def held_out(self) -> list[HeldOut]:
+        """The moments as a model is calibrated on them."""
+        return [
+            HeldOut(_with_targets(course, origins, lesson.reference), course.scales, lesson.spread_NF)
+            for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True)
+        ]
+
+
+def _with_targets(
+    course: Course, origins: NDArray[np.int64], reference: Reference
+) -> Iterator[tuple[Material, Tensor]]:
+    for material in course.materials(thinned(origins, _CALIBRATED_ORIGINS), reference):
+        yield material, _targets(course, material)
 
 
 def _targets(course: Course, material: Material) -> Tensor:

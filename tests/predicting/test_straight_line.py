@@ -1,0 +1,171 @@
+"""
+The straight line beside the network: that it finds what is linear, that it is believed where it is right, and no further.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from builders.recordings import HALF_HOUR, averaged, delayed, recording, untrained
+from tidecast_predictor.batch import assemble
+from tidecast_predictor.calibrating import HeldOut, calibrate
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.convolution import CallGraph
+from tidecast_predictor.learning import Lesson, Sampler, solve_line
+from tidecast_predictor.model import GcnGru
+from tidecast_predictor.recording import Recording
+from tidecast_predictor.scaling import SCALES
+from tidecast_predictor.scores import spread
+from tidecast_predictor.straight_line import LIMIT, StraightLine
+
+FEATURES, WINDOW, HORIZON = 6, 16, 2
+ARCHITECTURE = Architecture(HALF_HOUR, WINDOW, HORIZON, hidden=8, head=8)
+REQUESTS = 0
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+class Moments:
+    """A recording, the first part to learn from, the rest to look at."""
+
+    def __init__(self, snapshot, share=0.8):
+        self.steps = int(snapshot.steps * share)
+        self.recording = Recording.of(snapshot)
+        self.reference = self.recording.reference(self.steps, HORIZON)
+        (training,) = self.recording.in_units(self.steps, FEATURES)
+        self.unit = spread(training)
+        self.origins = torch.arange(self.steps, snapshot.steps - HORIZON)
+
+    def sampler(self):
+        lesson = Lesson(self.recording, self.reference, self.steps, SCALES, self.unit)
+        return Sampler([lesson], ARCHITECTURE, rows=64, seed=0)
+
+    def material(self):
+        starts, ends = self.origins - WINDOW + 1, torch.full((len(self.origins), 1), WINDOW - 1)
+        return self.recording.material(starts, ends, reference=self.reference, steps=WINDOW, architecture=ARCHITECTURE)
+
+    def came(self):
+        return self.recording.targets(self.origins[:, None], ARCHITECTURE)
+
+    def held_out(self):
+        return HeldOut([(self.material(), self.came())], SCALES, self.unit)
+
+
+def graph_of(batch):
+    return CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
+
+
+def error_of_line(moments):
+    """Of the requests one step ahead, in that of the latest level, of the line that is solved for."""
+    model = GcnGru(ARCHITECTURE).eval()
+    solve_line(model, moments.sampler())
+    batch = assemble(moments.material(), ARCHITECTURE)
+    came = (moments.came() - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
+    error = (model.line(batch, graph_of(batch)) - came)[..., REQUESTS, 0]
+    return float(error.abs().mean() / came[..., REQUESTS, 0].abs().mean())
+
+
+def test_a_line_finds_how_overlapping_rates_follow_each_other():
+    # Of the level of the newest steps the next one lies 0.8 of its usual distance away, at best.
+    assert error_of_line(Moments(averaged(2000))) < 0.85
+
+
+def test_a_line_sees_what_comes_along_the_calls():
+    linked = delayed(1200)
+    alone = replace(linked, calls=np.zeros((2, 0), np.int64), rates=np.zeros(0, np.float32))
+    assert error_of_line(Moments(linked)) < 0.75 * error_of_line(Moments(alone))
+
+
+def test_a_line_that_is_not_solved_for_says_nothing_and_has_no_say():
+    model, batch = GcnGru(ARCHITECTURE).eval(), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
+    assert (model.line(batch, graph_of(batch)) == 0).all()
+    before = model(batch).quantiles_NBPFHQ
+    model.line.weights_FDH.normal_()
+    assert torch.equal(model(batch).quantiles_NBPFHQ, before)
+
+
+def test_a_network_that_learns_is_not_mixed_with_the_line():
+    model, batch = GcnGru(ARCHITECTURE).train(), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
+    before = model(batch).mean_NBPFH
+    model.line.weights_FDH.normal_()
+    model.line.shares_FH2.fill_(1.0)
+    assert torch.equal(model(batch).mean_NBPFH, before)
+
+
+def test_a_line_goes_no_further_than_its_limit():
+    line, batch = StraightLine(ARCHITECTURE), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
+    line.weights_FDH.normal_(std=1000)
+    said = line(batch, graph_of(batch))
+    assert said.abs().max() == LIMIT
+
+
+def test_of_a_full_share_median_and_mean_are_those_of_the_line_and_bands_keep_their_width():
+    model, batch = untrained().model, assemble(Moments(averaged(100)).material(), ARCHITECTURE)
+    model = GcnGru(ARCHITECTURE).eval()
+    model.line.weights_FDH.normal_(std=0.1)
+    before = model(batch)
+    model.line.shares_FH2.fill_(1.0)
+    after, line = model(batch), model.line(batch, graph_of(batch))
+    torch.testing.assert_close(after.quantiles_NBPFHQ[..., 1], line)
+    torch.testing.assert_close(after.mean_NBPFH, line)
+    torch.testing.assert_close(after.quantiles_NBPFHQ.diff(dim=-1), before.quantiles_NBPFHQ.diff(dim=-1))
+
+
+def test_a_line_that_is_right_is_believed_where_the_network_knows_nothing():
+    moments = Moments(averaged(2000))
+    model = GcnGru(ARCHITECTURE).eval()
+    solve_line(model, moments.sampler())
+    calibrate(model, [moments.held_out()])
+    assert (model.line.shares_FH2[REQUESTS] > 0.5).all()
+
+
+def test_a_line_that_is_wrong_is_not_believed():
+    moments = Moments(averaged(400))
+    model = GcnGru(ARCHITECTURE).eval()
+    model.line.weights_FDH.normal_(std=3)
+    calibrate(model, [moments.held_out()])
+    assert (model.line.shares_FH2[REQUESTS] < 0.1).all()
+
+
+def test_a_feature_that_was_never_measured_is_left_to_the_network():
+    moments = Moments(averaged(400))
+    model = GcnGru(ARCHITECTURE).eval()
+    solve_line(model, moments.sampler())
+    calibrate(model, [moments.held_out()])
+    assert torch.isfinite(model.line.weights_FDH).all()
+    assert (model.line.shares_FH2[1:] == 0).all()
+
+
+def test_bands_are_stretched_around_the_median_that_is_said():
+    moments = Moments(averaged(2000))
+    model = GcnGru(ARCHITECTURE).eval()
+    solve_line(model, moments.sampler())
+    calibrate(model, [moments.held_out()])
+    batch = assemble(moments.material(), ARCHITECTURE)
+    said = model.calibrated(model(batch), batch)
+    came = (moments.came() - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
+    inside = (said[..., 0] <= came) & (came <= said[..., -1])
+    assert float(inside[..., REQUESTS, :].float().mean()) == pytest.approx(0.8, abs=0.02)
+
+
+def test_without_moments_held_out_the_line_has_no_say():
+    model = GcnGru(ARCHITECTURE).eval()
+    model.line.shares_FH2.fill_(0.7)
+    calibrate(model, [])
+    assert (model.line.shares_FH2 == 0).all()
+    assert (model.calibration == 1).all()
+
+
+def test_a_service_that_was_never_measured_is_said_nothing_of():
+    moments = Moments(recording(np.concatenate([averaged(400).values[..., 0], np.full((400, 1), np.nan)], axis=1)))
+    model = GcnGru(ARCHITECTURE).eval()
+    solve_line(model, moments.sampler())
+    calibrate(model, [moments.held_out()])
+    batch = assemble(moments.material(), ARCHITECTURE)
+    assert torch.isfinite(model(batch).mean_NBPFH).all()
+    assert batch.centre_NBPF[-1].isnan().all()
