@@ -75,6 +75,12 @@ class Autoscaler:
         """Whether some of its fields are owned by `FIELD_MANAGER`."""
         return any(entry.get("manager") == FIELD_MANAGER for entry in self.managers)
 
+    @property
+    def is_floor_held(self) -> bool:
+        """Whether its floor is: nobody else has written another one since `FIELD_MANAGER` did."""
+        ours = (entry.get("fieldsV1") or {} for entry in self.managers if entry.get("manager") == FIELD_MANAGER)
+        return any("f:minReplicas" in (fields.get("f:spec") or {}) for fields in ours)
+
     def __str__(self) -> str:
         return f"{_KIND} {self.namespace}/{self.name}"
 

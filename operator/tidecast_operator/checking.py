@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from tidecast_operator import settings as parsing
 from tidecast_operator.access import Permission
 from tidecast_operator.clean_up import HOLDER
-from tidecast_operator.cycle import last_step
 from tidecast_operator.doors import Collectors, Predicts
 from tidecast_operator.errors import ContractMismatch, TidecastError
 from tidecast_operator.leadership import Candidate
@@ -22,6 +21,7 @@ from tidecast_operator.published import Published, from_time
 from tidecast_operator.resources import DEFAULT_FORECASTER, FORECAST_KIND
 from tidecast_operator.scope import missing, why_left_out
 from tidecast_operator.settings import Settings
+from tidecast_operator.timing import last_step
 
 _LOOK_SECONDS = 1.0
 _OLD_SECONDS, _OLD_STEPS = 180, 3

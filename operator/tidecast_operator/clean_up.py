@@ -90,11 +90,11 @@ class CleanUp:
 
     def give_floors_back(self, release: Callable[[], FloorReport]) -> None:
         """Gives floors back until there are none; *release* does it once."""
-        restored, messages = 0, dict[str, str]()
+        restored, messages = 0, dict[str, bool]()
         for _ in range(_GREATEST_PASSES):
             report = release()
             restored += report.restored
-            messages |= {problem.message: problem.reason for problem in report.problems}
+            messages |= {problem.message: problem.is_final for problem in report.problems}
             # Whatever was on its way when the operator was put to rest has arrived by the next look.
             if report.restored == 0 or not report.is_complete:
                 break
@@ -104,8 +104,8 @@ class CleanUp:
                 "elsewhere, scale it to 0 and run this again"
             )
         _log.info("floors given back: %d, left: %d", restored, report.left)
-        for message, reason in messages.items():
-            if reason == "AnnotationsGarbled":  # its marks are gone, and no other run finds it
+        for message, is_final in messages.items():
+            if is_final:  # its marks are gone, and no other run finds it
                 self._fail(message)
             else:
                 _log.warning("%s", message)

@@ -85,10 +85,10 @@ def _release_floors(options: argparse.Namespace) -> int:
         autoscalers.close()
     _log.info("floors given back: %d, left: %d", report.restored, report.left)
     for problem in report.problems:
-        _log.warning("%s", problem.message)
+        _log.log(logging.ERROR if problem.is_final else logging.WARNING, "%s", problem.message)
     if report.error is not None:
         _log.error("not all floors were looked at: %s", report.error)
-    return 0 if report.is_complete else 1
+    return 0 if report.is_complete and not report.lost else 1
 
 
 def _own_namespace() -> str:

@@ -32,10 +32,8 @@ class ConditionGauges:
 
     def exposition(self) -> bytes:
         """The gauge, as text; empty while another replica leads, or there is no Forecaster."""
-        if not self._leads():
-            self._conditions = ()  # by the time it leads again they are of another age
-            return b""
-        if not self._is_there():
+        if not self._leads() or not self._is_there():
+            self._conditions = ()  # by the time it leads again, or there is one, they are of another age
             return b""
         registry = CollectorRegistry()
         gauge = Gauge(

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tidecast_contract.errors import ContractMismatch
-from tidecast_contract.forecast import Forecast, ModelKind
+from tidecast_contract.forecast import Forecast
 from tidecast_contract.snapshot import Snapshot
-from tidecast_contract.status import PredictorStatus, TrainingState
+from tidecast_contract.status import PredictorStatus
 from tidecast_operator.advising import Adviser
 from tidecast_operator.doors import Collectors, Collects, Predicts
 from tidecast_operator.errors import PredictorUnavailable, TidecastError
@@ -31,12 +31,13 @@ from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
+from tidecast_operator.timing import last_step, seconds_until_next
+from tidecast_operator.trainings import Trainings
 from tidecast_operator.trust.keeper import Keeper, pasts_of
 from tidecast_operator.trust.skills import Skills
 from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
-_LONGEST_SETTLE_SECONDS = 5.0  # the last scrape of a step has then been stored
 _PAUSE_SECONDS = 1.0
 
 
@@ -100,9 +101,7 @@ class Cycle:
         self._lee = Lee()
         self._adviser = Adviser(picture.workloads, valid_steps=VALID_STEPS)
         self._collectors: Collectors | None = None
-        self._owes_training = False
-        self._trained_for: tuple[int, int] | None = None
-        self._schedule_checked = int(clock())
+        self._trainings = Trainings(int(clock()))
         self._wake = asyncio.Event()
 
     def keep_trust_in(self, store: Store) -> None:
@@ -254,50 +253,16 @@ class Cycle:
             services=len(window.services),
         )
         self._filler.consider(history, wanted, doors, self._picture.workloads)
-        await self._train_if_due(status, predictor, settings)
+        await self._trainings.ask_if_due(
+            predictor, status, settings, now=int(self._clock()), is_filling=self._filler.is_progressing
+        )
         progress = self._filler.progress(
             history, end_time=window.end_time, wanted_seconds=settings.training.history_seconds
         )
         return HistoryFacts(progress, self._filler.message)
 
-    async def _train_if_due(self, status: PredictorStatus, predictor: Predicts, settings: Settings) -> None:
-        """Asks for the first training, for one on schedule, and when there is more or something else to learn."""
-        now, made_for = int(self._clock()), (settings.window_steps, settings.horizon_steps)
-        is_running = status.training.state is TrainingState.RUNNING
-        # While the first one runs, none has ended: it is asked for already.
-        never = status.training.finished_time is None and status.model.kind is not ModelKind.GCN_GRU and not is_running
-        is_due = settings.training.schedule.is_due_between(self._schedule_checked, now)
-        is_other = self._trained_for not in (None, made_for)
-        self._owes_training |= never or is_due or is_other or self._filler.is_progressing
-        self._schedule_checked, self._trained_for = now, made_for
-        if not self._owes_training or self._filler.is_progressing or is_running:
-            return
-        self._owes_training = not await predictor.train(
-            window_steps=settings.window_steps,
-            horizon_steps=settings.horizon_steps,
-            minimum_history_seconds=settings.training.minimum_history_seconds,
-        )
-        if not self._owes_training:
-            _log.info("training asked for")
-
     def _in_use(self) -> InUse:
         return self._keeper.in_use(self._picture.forecasters())
-
-
-def settle_seconds(step_seconds: int) -> float:
-    """How long after a step has ended its measurements are asked for."""
-    return min(_LONGEST_SETTLE_SECONDS, step_seconds / 5)
-
-
-def last_step(now: float, step_seconds: int) -> int:
-    """The last step that can be asked for."""
-    return int((now - settle_seconds(step_seconds)) // step_seconds) * step_seconds
-
-
-def seconds_until_next(now: float, step_seconds: int) -> float:
-    """Until the next step has ended and settled; steps that have passed meanwhile are left out."""
-    due = last_step(now, step_seconds) + step_seconds + settle_seconds(step_seconds)
-    return max(due - now, 0.01)
 
 
 def _step(in_use: InUse) -> int:

@@ -3,7 +3,8 @@ Follows the file with the Forecaster: what it says takes effect when it changes,
 when this replica begins to lead.
 
 A mounted ConfigMap changes by a symbolic link, and minutes later than the ConfigMap itself; so the content is compared,
-every few seconds.
+every few seconds. A plain file may be written while it is read, and half of it may be a Forecaster too; so what it says
+is followed only when two looks in a row have seen the same.
 """
 
 import asyncio
@@ -54,7 +55,9 @@ class FileFollower:
         self._take = take
         self._may_take = may_take
         self._clock = clock
+        self._seen: bytes | None = None
         self._text: bytes | None = None
+        self._has_taken = False
         self._manifest: Manifest | None = None
         self._is_due = False
         self._not_before = -float("inf")
@@ -74,7 +77,7 @@ class FileFollower:
                 self._is_due, self._not_before = True, -float("inf")
             elif self._is_due and self._manifest is not None and self._clock() >= self._not_before:
                 await self._take(self._manifest)
-                self._is_due = False
+                self._is_due, self._has_taken = False, True
                 _log.info("%s: %s is in effect", FLAG, self._path)
         except TidecastError as error:
             self._not_before = self._clock() + _AGAIN_SECONDS
@@ -87,13 +90,20 @@ class FileFollower:
                 self._complaint = ""
 
     async def _look(self) -> None:
-        text = await asyncio.to_thread(content, self._path)
-        if text == self._text:
+        before, self._seen = self._seen, None  # what comes back is seen for the first time
+        text = self._seen = await asyncio.to_thread(content, self._path)
+        if text != before or text == self._text:
             return
         # What cannot be followed is not tried again until it changes, and what was in effect before stays.
         self._text, self._manifest, self._is_due = text, None, True
         self._not_before = -float("inf")
-        self._manifest = parse(self._path, text)
+        try:
+            self._manifest = parse(self._path, text)
+        except Misconfigured as error:
+            if not self._has_taken:
+                raise
+            remedy = f"{error.remedy}; until then the Forecaster stays as it is"
+            raise Misconfigured(error.field, error.problem, remedy) from error
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

@@ -9,6 +9,7 @@ from grpc import aio
 
 from tidecast_contract.rpc.tls import MissingFiles, TlsFiles, TlsReader, UnusableFiles, server_credentials
 from tidecast_operator.errors import Misconfigured
+from tidecast_operator.listening import cannot_listen
 
 __all__ = ["CertificateMissing", "Certificates", "TlsFiles", "channel_credentials", "open_port"]
 
@@ -68,9 +69,7 @@ async def open_port(server: aio.Server, address: str, *, tls: TlsFiles | None, f
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise Misconfigured(
-            f"{flags}-address", f"cannot listen on {address!r}: {error}", f"write host and port, as in {example}"
-        ) from error
+        raise cannot_listen(f"{flags}-address", address, error, example=example) from error
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tidecast_operator.listening import cannot_listen
+
 _LARGE = 16 * 1024
 
 
@@ -20,9 +22,16 @@ class Health:
 
     A cycle completes when it forecasts, when it handles what kept it from that, and when it stands by: none of them
     gets better by a restart. It does not complete when it hangs, or breaks on an error that nobody expected.
+
+    Args:
+        why_not_ready: What else keeps it from being ready, in words; empty if nothing does. It is no reason for a restart.
+        clock: Seconds since any time.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, why_not_ready: Callable[[], str] = lambda: "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._why_not_ready = why_not_ready
         self._clock = clock
         self._completed_at = clock()
         self._step_seconds = 60
@@ -50,9 +59,11 @@ class Health:
         return self.age_seconds < self.limit_seconds
 
     @property
-    def is_ready(self) -> bool:
-        """Whether a cycle has completed since the start."""
-        return self._is_ready and self.is_healthy
+    def why_not_ready(self) -> str:
+        """Why others are not to be sent here; empty if they may be."""
+        if not self._is_ready:
+            return "no cycle has completed since the start"
+        return self._why_not_ready() if self.is_healthy else "cycles do not complete any more"
 
 
 class HealthServer:
@@ -63,10 +74,16 @@ class HealthServer:
         address: Host and port to listen on; port 0 takes a free one.
         health: What it tells.
         metrics: The exposition.
+
+    Raises:
+        Misconfigured: If the address cannot be listened on.
     """
 
     def __init__(self, address: tuple[str, int], health: Health, *, metrics: Callable[[], bytes]) -> None:
-        self._server = ThreadingHTTPServer(address, _handler(health, metrics))
+        try:
+            self._server = ThreadingHTTPServer(address, _handler(health, metrics))
+        except OSError as error:
+            raise cannot_listen("--http-address", "{}:{}".format(*address), error, example="0.0.0.0:8080") from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
@@ -110,6 +127,9 @@ def _answer(path: str, health: Health, metrics: Callable[[], bytes]) -> tuple[HT
         return HTTPStatus.OK, metrics()
     if path not in ("/healthz", "/readyz"):
         return HTTPStatus.NOT_FOUND, b"try /healthz, /readyz or /metrics\n"
-    good = health.is_healthy if path == "/healthz" else health.is_ready
     text = f"last completed cycle {health.age_seconds:.0f} s ago, stuck from {health.limit_seconds:.0f} s on\n"
+    good = health.is_healthy
+    if path == "/readyz":
+        why_not = health.why_not_ready
+        good, text = not why_not, f"not ready: {why_not}\n{text}" if why_not else text
     return (HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE), text.encode()

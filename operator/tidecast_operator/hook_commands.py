@@ -10,9 +10,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from tidecast_contract.rpc.tls import TlsFiles
 from tidecast_operator.access import Access
 from tidecast_operator.autoscalers import Autoscalers
+from tidecast_operator.certificates.wanted import predictor_files
 from tidecast_operator.checking import Check, Finding
 from tidecast_operator.clean_up import CleanUp
 from tidecast_operator.cluster import Cluster, load_configuration
@@ -95,8 +95,7 @@ class _OpenDoors:
         self.access = stack.enter_context(closing(Access(configuration())))
         self.leases = stack.enter_context(closing(Leases(configuration())))
         self.forecasters = stack.enter_context(closing(Forecasters(configuration())))
-        folder = options.predictor_tls_folder
-        self.out = Doors(self.cluster, predictor_tls=None if folder is None else TlsFiles.in_folder(folder))
+        self.out = Doors(self.cluster, predictor_tls=predictor_files(options))
 
     async def operator(self) -> Finding:
         """Whether a replica leads."""

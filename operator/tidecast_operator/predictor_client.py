@@ -88,14 +88,18 @@ class PredictorClient:
     Args:
         address: host:port of its gRPC server; a connection is made when it is first needed.
         timeout_seconds: How long one call may take, with all its attempts; with history, for each chunk of it.
-        tls: The own certificate and the authority of the predictor's, which must be for the host of *address*; None for
-            a connection without TLS.
+        tls: The own certificate and the authority of the predictor's; None for a connection without TLS.
+        tls_name: The host that the predictor's certificate must be for; left out, that of *address*.
     """
 
-    def __init__(self, address: str, *, timeout_seconds: float, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self, address: str, *, timeout_seconds: float, tls: TlsFiles | None = None, tls_name: str | None = None
+    ) -> None:
         self._address = address
         self._timeout_seconds = timeout_seconds
         self._reader = None if tls is None else TlsReader(tls)
+        named = () if tls_name is None else (("grpc.ssl_target_name_override", tls_name),)
+        self._tls_options = (*_TLS_OPTIONS, *named)
         self._newest: _Connection | None = None
         self._open: set[_Connection] = set()
         self._is_closed = False
@@ -206,9 +210,12 @@ class PredictorClient:
             raise PredictorUnavailable(
                 f"the predictor at {self._address} is not asked: the certificate for it cannot be used: {error}"
             ) from error
-        if identity is not None:
+        # What is opened once this client is closed nobody would close.
+        if identity is not None and not self._is_closed:
             # Of two who read the same at the same time, the second makes one connection more than is needed.
-            return self._opened(aio.secure_channel(self._address, identity.channel_credentials(), options=_TLS_OPTIONS))
+            return self._opened(
+                aio.secure_channel(self._address, identity.channel_credentials(), options=self._tls_options)
+            )
         return self._newest or await self._connected()  # none is left where it was closed meanwhile
 
     def _opened(self, channel: aio.Channel) -> _Connection:

@@ -25,6 +25,7 @@ from tidecast_operator.health import Health, HealthServer
 from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.leadership import Candidate, Leadership
 from tidecast_operator.leases import Leases
+from tidecast_operator.listening import address_of
 from tidecast_operator.outlets.floors.floors import Floors
 from tidecast_operator.outlets.gauges.gauges import Gauges
 from tidecast_operator.outlets.outlets import Outlets
@@ -32,7 +33,8 @@ from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.writer import Writer
-from tidecast_operator.serving import Serving, address_of
+from tidecast_operator.readiness import Readiness
+from tidecast_operator.serving import Serving
 from tidecast_operator.trust.storing import Store
 from tidecast_operator.watching import Watching, namespaces_of
 
@@ -63,7 +65,8 @@ async def run(options: argparse.Namespace) -> None:
     noticeboard, gauges = Noticeboard(), Gauges(services_limit=options.metrics_services_limit)
     serving = Serving(options, noticeboard, cluster, leads=leads)
     certificates = wanted(options)
-    health, metrics = Health(), SelfMetrics()
+    readiness = Readiness(lambda: serving.unanswered, is_issued_by_leader=certificates is not None, leads=leads)
+    health, metrics = Health(why_not_ready=readiness.why_not), SelfMetrics()
     server = HealthServer(
         address_of("--http-address", options.http_address),
         health,
@@ -111,24 +114,24 @@ async def serve(options: argparse.Namespace) -> None:
     if options.relay_target is None:
         raise Misconfigured("--relay-target", "is missing", "name the Service of the replicas that run cycles")
     cluster = Cluster(load_configuration(options.kubeconfig))
-    serving, health = Serving(options, Noticeboard(), cluster, leads=lambda: False), Health()
+    serving = Serving(options, Noticeboard(), cluster, leads=lambda: False)
+    health = Health(why_not_ready=lambda: serving.unanswered)
     if not serving.is_wanted:
         raise Misconfigured("--metrics-api-address", "and --keda-address are missing", "give one of them")
     server = HealthServer(address_of("--http-address", options.http_address), health, metrics=lambda: b"")
     server.start()
     _log.info("started, health on port %d", server.port)
     try:
-        await _until_first_ends(serving.run(), _tell_health(health, serving))
+        await _until_first_ends(serving.run(), _tell_health(health))
     finally:
         server.stop()
         cluster.close()
 
 
-async def _tell_health(health: Health, serving: Serving) -> None:
+async def _tell_health(health: Health) -> None:
     # Also before the first board: an APIService without anybody who is ready would keep namespaces from being deleted.
     while True:
-        if not serving.why_not_ready:
-            health.completed(step_seconds=_SERVING_SECONDS)
+        health.completed(step_seconds=_SERVING_SECONDS)
         await asyncio.sleep(_SERVING_SECONDS / 10)
 
 

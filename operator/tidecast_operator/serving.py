@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.grpc_endpoints import CertificateMissing, TlsFiles
 from tidecast_operator.hints.board import Noticeboard
+from tidecast_operator.listening import address_of
 from tidecast_operator.outlets.keda.server import KedaServer
 from tidecast_operator.outlets.metrics_api import front_proxy
 from tidecast_operator.outlets.metrics_api.certificates import (
@@ -27,6 +28,7 @@ from tidecast_operator.relaying.server import RelayServer
 
 _log = logging.getLogger(__name__)
 _Server = KedaServer | MetricsApi | RelayServer
+_KEDA, _METRICS_API, _RELAY = "KEDA", "metrics API", "relay"
 _CERTIFICATE_SECONDS = 2.0
 
 
@@ -80,86 +82,67 @@ class Serving:
         leads: Callable[[], bool],
     ) -> None:
         relay_tls = _tls_files(options, "relay", "authority")
-        self._keda = self._metrics_api = self._relay = None
+        self._servers: dict[str, _Server] = {}
+        self._metrics_api: MetricsApi | None = None
         self._client = (
             None
             if options.relay_target is None
             else RelayClient(options.relay_target, noticeboard, leads=leads, tls=relay_tls)
         )
         if options.keda_address is not None:
-            self._keda = KedaServer(noticeboard, options.keda_address, tls=_tls_files(options, "keda", "client_ca"))
+            self._servers[_KEDA] = KedaServer(
+                noticeboard, options.keda_address, tls=_tls_files(options, "keda", "client_ca")
+            )
         if options.relay_address is not None:
-            self._relay = RelayServer(noticeboard, options.relay_address, leads=leads, tls=relay_tls)
+            self._servers[_RELAY] = RelayServer(noticeboard, options.relay_address, leads=leads, tls=relay_tls)
         if options.metrics_api_address is not None:
-            self._metrics_api = MetricsApi(
+            self._servers[_METRICS_API] = self._metrics_api = MetricsApi(
                 noticeboard,
                 address_of("--metrics-api-address", options.metrics_api_address),
                 certificates=_certificates(options),
                 front_proxy=lambda: cluster.read_config_map(front_proxy.NAMESPACE, front_proxy.NAME),
             )
+        self._waiting = dict.fromkeys(self._servers, "not started")
 
     @property
     def is_wanted(self) -> bool:
         """Whether any outlet answers."""
-        return self._keda is not None or self._metrics_api is not None
+        return bool(self._servers.keys() & {_KEDA, _METRICS_API})
 
     @property
-    def why_not_ready(self) -> str:
-        """Why not everybody is answered that should be; empty if everybody is."""
-        return "" if self._metrics_api is None else self._metrics_api.why_not_ready
+    def unanswered(self) -> str:
+        """Which autoscalers nobody answers at all here, and why; empty if all that ask are. In any thread."""
+        # Replicas ask each other on the relay, ready or not.
+        reasons = {name: why for name, why in self._waiting.copy().items() if name != _RELAY}
+        if self._metrics_api is not None and self._metrics_api.is_shut:
+            reasons[_METRICS_API] = self._metrics_api.why_not_ready
+        return "; ".join(f"{name}: {why}" for name, why in reasons.items())
 
     async def run(self) -> None:
         """Serves until cancelled."""
         async with AsyncExitStack() as stack:
-            wanted = {"KEDA": self._keda, "metrics API": self._metrics_api, "relay": self._relay}
-            servers = {name: server for name, server in wanted.items() if server is not None}
-            waiting = await _start_those_with_a_certificate(servers, stack, told_at=logging.WARNING)
+            await self._start_those_with_a_certificate(stack, told_at=logging.WARNING)
             follow: Coroutine[Any, Any, object] = asyncio.Event().wait() if self._client is None else self._client.run()
             # The replica that leads may be the one that is to fill the Secret: it goes on without these for now.
-            await asyncio.gather(follow, _start_when_there(waiting, stack))
+            await asyncio.gather(follow, self._start_the_others(stack))
 
+    async def _start_the_others(self, stack: AsyncExitStack) -> None:
+        while self._waiting:
+            await asyncio.sleep(_CERTIFICATE_SECONDS)
+            await self._start_those_with_a_certificate(stack, told_at=logging.DEBUG)
 
-async def _start_when_there(servers: Mapping[str, _Server], stack: AsyncExitStack) -> None:
-    while servers:
-        await asyncio.sleep(_CERTIFICATE_SECONDS)
-        servers = await _start_those_with_a_certificate(servers, stack, told_at=logging.DEBUG)
-
-
-async def _start_those_with_a_certificate(
-    servers: Mapping[str, _Server], stack: AsyncExitStack, *, told_at: int
-) -> Mapping[str, _Server]:
-    """Those that still wait for the files of theirs."""
-    waiting = {}
-    for name, server in servers.items():
-        try:
-            await _started(server, name)
-        except CertificateMissing as error:
-            _log.log(told_at, "%s: no certificate yet; everything else goes on: %s", name, error)
-            waiting[name] = server
-        else:
-            stack.push_async_callback(server.stop)
-            _log.info("%s on port %d", name, server.port)
-    return waiting
-
-
-async def _started(server: _Server, name: str) -> None:
-    try:
-        await server.start()
-    except OSError as error:
-        raise Misconfigured(f"address of the {name}", str(error), "give one that is free on this host") from error
-
-
-def address_of(flag: str, text: str) -> tuple[str, int]:
-    """
-    Host and port.
-
-    Raises:
-        Misconfigured: If it is not that.
-    """
-    host, _, port = text.rpartition(":")
-    if not port.isdigit():
-        raise Misconfigured(flag, f"{text!r} is not host and port", "write it as in 0.0.0.0:8080")
-    return host or "0.0.0.0", int(port)  # noqa: S104 - asked for by leaving it out
+    async def _start_those_with_a_certificate(self, stack: AsyncExitStack, *, told_at: int) -> None:
+        for name in [*self._waiting]:
+            server = self._servers[name]
+            try:
+                await server.start()
+            except CertificateMissing as error:
+                _log.log(told_at, "%s: no certificate yet; everything else goes on: %s", name, error)
+                self._waiting[name] = str(error)
+            else:
+                del self._waiting[name]
+                stack.push_async_callback(server.stop)
+                _log.info("%s on port %d", name, server.port)
 
 
 def _certificates(options: argparse.Namespace) -> Certificates:

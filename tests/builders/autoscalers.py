@@ -16,7 +16,8 @@ from tidecast_operator.hints.hint import Hint
 from tidecast_operator.scaling import Mode, Scaling
 
 NOW = 1_700_000_000
-OURS = {"manager": FIELD_MANAGER, "operation": "Apply"}
+OURS = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:minReplicas": {}}}}
+MARKS_ALONE = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {}}}}
 OWNERS = {"manager": "helm", "operation": "Update"}
 
 

@@ -17,11 +17,9 @@ from builders.certificates import (
 )
 from tidecast_operator.api_answers import WriteRefused
 from tidecast_operator.certificates.issuer import ISSUED_BY, Issuer
-from tidecast_operator.certificates.keeper import SETTLED_SECONDS, UNSETTLED_SECONDS, CertificateKeeper
 from tidecast_operator.certificates.signing import has_signed
 from tidecast_operator.certificates.wanted import Wanted
-from tidecast_operator.cluster import StoredSecret
-from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.errors import Misconfigured
 
 NOW = 1_767_225_600.0
 
@@ -243,55 +241,3 @@ def test_a_permission_that_is_missing_is_told(cluster):
     cluster.errors[PREDICTOR] = Misconfigured("permissions", "forbidden", "grant it")
 
     assert issuer(cluster).step().problems == ["permissions: forbidden; grant it"]
-
-
-class Look:
-    """A keeper whose replica leads as a test says."""
-
-    def __init__(self, cluster):
-        self.leads = True
-        self.told = []
-        made = issuer(cluster, leads=lambda: self.leads)
-        self.keeper = CertificateKeeper(made, leads=lambda: self.leads, told=self.told.append)
-
-
-async def test_a_keeper_looks_again_soon_after_it_wrote_and_late_when_all_is_well(cluster):
-    look = Look(cluster)
-
-    assert [await look.keeper.look() for _ in range(2)] == [UNSETTLED_SECONDS, SETTLED_SECONDS]
-    assert look.told[-1].keys() == {AUTHORITY, OPERATOR, PREDICTOR}
-
-
-async def test_a_keeper_that_does_not_lead_reads_nothing(cluster):
-    look = Look(cluster)
-    look.leads = False
-    cluster.errors[AUTHORITY] = AssertionError("read")
-
-    assert await look.keeper.look() == UNSETTLED_SECONDS
-    assert look.told == [{}]
-
-
-@pytest.mark.parametrize("error", [ApiServerUnavailable("away"), RuntimeError("a bug"), ValueError("another")])
-async def test_nothing_that_goes_wrong_ends_a_keeper(cluster, caplog, error):
-    look = Look(cluster)
-    cluster.errors[AUTHORITY] = error
-    assert await look.keeper.look() == SETTLED_SECONDS
-    assert "issued" in caplog.text
-    cluster.errors.clear()
-
-    await look.keeper.look()
-    assert "tls.crt" in cluster.data(PREDICTOR)
-
-
-async def test_a_problem_is_logged_once_and_so_is_its_end(cluster, caplog):
-    caplog.set_level("INFO")
-    look = Look(cluster)
-    held: StoredSecret = cluster.secrets.pop(PREDICTOR)
-    for _ in range(3):
-        await look.keeper.look()
-    cluster.secrets[PREDICTOR] = held
-    for _ in range(2):
-        await look.keeper.look()
-
-    assert caplog.text.count("there is no Secret") == 1
-    assert [record.getMessage() for record in caplog.records].count("all certificates are issued") == 1

@@ -178,6 +178,23 @@ def test_the_authority_is_rotated_by_leaders_after_each_other(installed, settle,
     assert installed.data(PREDICTOR)["ca.crt"] == installed.data(AUTHORITY)["ca.crt"]
 
 
+def test_an_authority_that_is_lost_is_made_anew_and_everything_is_issued_by_it(installed, settle, clock):
+    settle()
+    before = [installed.data(name) for name in SECRETS]
+    installed.plane.kubectl("delete", "secret", "-n", installed.namespace, AUTHORITY)
+    assert "there is no Secret" in settle().problems[0]
+    installed.plane.kubectl("create", "secret", "generic", "-n", installed.namespace, AUTHORITY)
+    for _ in range(4):  # the stages of a rotation
+        clock[0] += 660
+        assert not settle().problems
+
+    authority, *leaves = (installed.data(name) for name in SECRETS)
+    assert authority["ca.crt"].count(b"BEGIN") == 1
+    assert authority["ca.crt"] != before[0]["ca.crt"]
+    assert [leaf["ca.crt"] for leaf in leaves] == [authority["ca.crt"]] * 2
+    assert not {leaf["tls.crt"] for leaf in leaves} & {leaf["tls.crt"] for leaf in before[1:]}
+
+
 def test_an_edit_meanwhile_is_a_conflict_and_is_not_overwritten(installed, door):
     held = door.read_whole_secret(installed.namespace, PREDICTOR)
     installed.plane.kubectl("annotate", "secret", "-n", installed.namespace, PREDICTOR, "mine=yes")

@@ -195,6 +195,18 @@ def test_an_authority_whose_secret_was_emptied_is_replaced_and_refuses_nobody(du
     assert is_rotated(due, aged)
 
 
+def test_an_authority_whose_secret_was_deleted_is_made_anew_once_there_is_one_again(due, aged):
+    held = due.cluster.secrets.pop(AUTHORITY)
+    leaves = [due.cluster.data(name)["tls.crt"] for name in (OPERATOR, PREDICTOR)]
+    due.run(ENOUGH)
+    assert [due.cluster.data(name)["tls.crt"] for name in (OPERATOR, PREDICTOR)] == leaves
+    due.cluster.secrets[AUTHORITY] = replace(held, data={}, annotations={})
+    due.run(2 * ENOUGH)
+
+    assert is_rotated(due, aged)
+    assert not {due.cluster.data(name)["tls.crt"] for name in (OPERATOR, PREDICTOR)} & set(leaves)
+
+
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
 def test_an_authority_whose_key_is_spoilt_is_replaced_and_refuses_nobody(due, aged, content):
     held = due.cluster.secrets[AUTHORITY]

@@ -1,11 +1,16 @@
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from kubernetes import client
 
+from tidecast_operator.autoscalers import Autoscaler, Autoscalers
+from tidecast_operator.cluster import Cluster, StoredCaBundle, StoredSecret
+from tidecast_operator.errors import TemporarilyUnavailable
 from tidecast_operator.fencing import WRITE_SECONDS, Fence, LeadershipLost, fence_in
+from tidecast_operator.forecasters import Forecasters
 
 
 class Server:
@@ -64,11 +69,26 @@ def fence(time):
     return Fence(clock=lambda: time[0])
 
 
+def configuration_of(server):
+    made = client.Configuration()
+    made.host = server.url
+    return made
+
+
+def served_by(door):
+    """It has asked already which version of the API it is served in."""
+
+    def opened(*arguments, **more):
+        made = door(*arguments, **more)
+        made._version = "v2"
+        return made
+
+    return opened
+
+
 @pytest.fixture
 def api(server, fence):
-    configuration = client.Configuration()
-    configuration.host = server.url
-    made = client.ApiClient(configuration)
+    made = client.ApiClient(configuration_of(server))
     fence_in(made, fence)
     yield made
     made.close()
@@ -106,6 +126,44 @@ def test_no_write_leaves_while_the_fence_is_shut(call, core, server):
         call(core)
 
     assert not server.requests
+
+
+CLAIM = {"annotations": {}, "labels": {}}
+FOUND = Autoscaler("shop", "a", "1", "1", "apps", "Deployment", "a", 2, 9, {})
+SECRET = StoredSecret("shop", "a", "Opaque", {}, {}, {"metadata": {}})
+
+
+@pytest.mark.parametrize(
+    ("door", "write_late"),
+    [
+        (Cluster, lambda door: door.create_forecast({"metadata": {"namespace": "shop", "name": "a"}})),
+        (Cluster, lambda door: door.delete_forecast("shop", "a", uid="1")),
+        (Cluster, lambda door: door.patch_forecast_status("shop", "a", {})),
+        (Cluster, lambda door: door.patch_forecaster_status("default", {})),
+        (Cluster, lambda door: door.create_event("shop", {"metadata": {}, "involvedObject": {}})),
+        (Cluster, lambda door: door.update_secret(SECRET)),
+        (Cluster, lambda door: door.apply_ca_bundle(StoredCaBundle("v1.a", b"", "1"))),
+        (Cluster, lambda door: door.apply_ca_bundle(StoredCaBundle("v1.a", b"", "1", may_be_applied=False))),
+        (Forecasters, lambda door: door.apply({})),
+        (Forecasters, lambda door: door.delete("1")),
+        (served_by(Autoscalers), lambda door: door.apply(FOUND, 9, **CLAIM)),
+        (served_by(Autoscalers), lambda door: door.release(FOUND, **CLAIM)),
+    ],
+)
+def test_what_is_written_after_the_lead_was_lost_never_leaves(door, write_late, server, fence):
+    opened = door(configuration_of(server), fence=fence)
+    fence.open_until(10)
+    fence.shut()
+
+    with pytest.raises(TemporarilyUnavailable):
+        write_late(opened)
+
+    assert not server.requests
+    fence.open_until(10)
+    with suppress(ValueError, KeyError):  # what this server answers is no such object
+        write_late(opened)
+    assert len(server.requests) == 1  # so it was the fence that kept it
+    opened.close()
 
 
 def test_what_only_reads_passes_a_fence_that_is_shut(core, server):

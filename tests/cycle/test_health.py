@@ -1,9 +1,11 @@
 import gzip
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 
+from tidecast_operator.errors import Misconfigured
 from tidecast_operator.health import Health, HealthServer
 
 
@@ -13,15 +15,34 @@ def time():
 
 
 @pytest.fixture
-def health(time):
-    return Health(clock=lambda: time[0])
+def why():
+    """What keeps it from being ready, beside cycles."""
+    return [""]
 
 
 @pytest.fixture
-def ask(health):
-    server = HealthServer(("127.0.0.1", 0), health, metrics=lambda: b"tidecast_cycles_total 1\n")
-    server.start()
+def health(time, why):
+    return Health(why_not_ready=lambda: why[0], clock=lambda: time[0])
 
+
+@contextmanager
+def serving(health, metrics):
+    server = HealthServer(("127.0.0.1", 0), health, metrics=lambda: metrics)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def server(health):
+    with serving(health, b"tidecast_cycles_total 1\n") as started:
+        yield started
+
+
+@pytest.fixture
+def ask(server):
     def answer(path):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as reply:
@@ -30,8 +51,7 @@ def ask(health):
             with error:
                 return error.code, error.read().decode()
 
-    yield answer
-    server.stop()
+    return answer
 
 
 def test_it_is_healthy_from_the_start_but_ready_after_a_cycle(health, ask):
@@ -39,6 +59,17 @@ def test_it_is_healthy_from_the_start_but_ready_after_a_cycle(health, ask):
 
     health.completed(step_seconds=60)
 
+    assert ask("/readyz")[0] == 200
+
+
+def test_what_else_keeps_it_from_being_ready_is_told_and_is_no_reason_for_a_restart(health, ask, why):
+    health.completed(step_seconds=60)
+    why[0] = "metrics API: no certificate is there"
+
+    assert ask("/healthz")[0] == 200
+    code, told = ask("/readyz")
+    assert (code, told.partition("\n")[0]) == (503, "not ready: metrics API: no certificate is there")
+    why[0] = ""
     assert ask("/readyz")[0] == 200
 
 
@@ -68,11 +99,16 @@ def test_another_path_is_not_found(ask):
 
 
 def test_large_metrics_are_compressed_for_who_can_read_that():
-    server = HealthServer(("127.0.0.1", 0), Health(), metrics=lambda: b"tidecast_forecast_samples 1\n" * 1000)
-    server.start()
-    address = f"http://127.0.0.1:{server.port}/metrics"
-    asking = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
-    with urllib.request.urlopen(asking, timeout=5) as packed, urllib.request.urlopen(address, timeout=5) as plain:  # noqa: S310
-        assert packed.headers["Content-Encoding"] == "gzip"
-        assert gzip.decompress(packed.read()) == plain.read()
-    server.stop()
+    with serving(Health(), b"tidecast_forecast_samples 1\n" * 1000) as server:
+        address = f"http://127.0.0.1:{server.port}/metrics"
+        asking = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(asking, timeout=5) as packed, urllib.request.urlopen(address, timeout=5) as plain:  # noqa: S310
+            assert packed.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(packed.read()) == plain.read()
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_remedy(server, health):
+    with pytest.raises(
+        Misconfigured, match=r"--http-address: cannot listen .* in use; write host and port that are free"
+    ):
+        HealthServer(("127.0.0.1", server.port), health, metrics=lambda: b"")

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from builders.kubeconfigs import unreachable
 from tidecast_operator.cli import main
 
 
@@ -20,13 +21,7 @@ def logging_as_before():
     ("flag", "value"), [("--kubeconfig", "/there/is/none"), ("--http-address", "localhost"), ("--http-address", "")]
 )
 def test_a_flag_that_cannot_be_followed_is_named(tmp_path, capfd, flag, value):
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], "
-        "clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}], users: [{name: u, user: {}}]}"
-    )
-
-    assert main(["run", f"--kubeconfig={kubeconfig}", "--http-address=127.0.0.1:0", f"{flag}={value}"]) == 2
+    assert main(["run", unreachable(tmp_path), "--http-address=127.0.0.1:0", f"{flag}={value}"]) == 2
     assert flag in capfd.readouterr().err
 
 

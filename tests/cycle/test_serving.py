@@ -2,40 +2,46 @@
 Which flags fit together, and what runs for them.
 """
 
-import argparse
 import asyncio
+import socket
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import grpc
 import pytest
 
 from builders.hints import NOW, entry
-from builders.waiting import eventually
-from tidecast_operator import serving
-from tidecast_operator.certificates import signing
+from builders.kubeconfigs import unreachable
+from builders.serving import running, served
 from tidecast_operator.cli import _parser
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.hints.board import Board, Noticeboard
+from tidecast_operator.listening import address_of
 from tidecast_operator.outlets.keda import externalscaler_pb2 as pb
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import ExternalScalerStub
 
 
-class NoCluster:
-    """Has no ConfigMaps."""
+@pytest.mark.parametrize("text", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:\u0668"])
+def test_an_address_that_is_none_is_named_with_the_remedy(text):
+    with pytest.raises(Misconfigured, match=r"--http-address: .* is not host and port; write it as in"):
+        address_of("--http-address", text)
 
-    def read_config_map(self, *_):
-        return None
+
+def test_an_address_without_a_host_is_every_one_of_this_host():
+    assert address_of("--http-address", ":65535") == ("0.0.0.0", 65535)  # noqa: S104 - as it is asked for
 
 
-def made(*flags, noticeboard=None, leads=False):
-    parser = argparse.ArgumentParser()
-    serving.add_flags(parser)
-    return serving.Serving(parser.parse_args(flags), noticeboard or Noticeboard(), NoCluster(), leads=lambda: leads)
+@pytest.mark.parametrize("outlet", ["keda", "metrics-api", "relay"])
+async def test_a_port_that_is_taken_ends_the_process_with_the_flag_and_a_remedy(tmp_path, outlet):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        flags = [f"--{outlet}-address=127.0.0.1:{taken.getsockname()[1]}", f"--metrics-api-tls-folder={tmp_path}"]
+        with pytest.raises(
+            Misconfigured, match=f"--{outlet}-address: cannot listen on .*; write host and port that are free"
+        ):
+            await served(*flags).run()
 
 
 def test_every_outlet_is_off_until_asked_for():
-    assert not made().is_wanted
+    assert not served().is_wanted
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,7 @@ def test_every_outlet_is_off_until_asked_for():
 )
 def test_flags_that_do_not_fit_together_are_named(flags, named):
     with pytest.raises(Misconfigured) as caught:
-        made(*flags)
+        served(*flags)
 
     assert caught.value.field == named
 
@@ -71,12 +77,7 @@ def test_flags_that_do_not_fit_together_are_named(flags, named):
     ("flags", "named"), [([], "--relay-target"), (["--relay-target=127.0.0.1:8502"], "--metrics-api-address")]
 )
 def test_a_process_that_only_serves_needs_somebody_to_follow_and_something_to_serve(flags, named, tmp_path):
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], "
-        "clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}], users: [{name: u, user: {}}]}"
-    )
-    options = _parser().parse_args(["serve", f"--kubeconfig={kubeconfig}", "--http-address=127.0.0.1:0", *flags])
+    options = _parser().parse_args(["serve", unreachable(tmp_path), "--http-address=127.0.0.1:0", *flags])
 
     with pytest.raises(Misconfigured) as caught:
         options.command(options)
@@ -88,16 +89,11 @@ async def test_a_follower_answers_keda_with_what_the_leader_told(unused_tcp_port
     relay, keda = unused_tcp_port_factory(), unused_tcp_port_factory()
     told = Noticeboard()
     told.show(Board(NOW, {("shop", "checkout"): entry(expire_time=2**31)}, is_known=True))
-    leader = made(f"--relay-address=127.0.0.1:{relay}", noticeboard=told, leads=True)
-    follower = made(f"--relay-target=127.0.0.1:{relay}", f"--keda-address=127.0.0.1:{keda}")
-    running = [asyncio.create_task(one.run()) for one in (leader, follower)]
+    leader = served(f"--relay-address=127.0.0.1:{relay}", noticeboard=told, leads=True)
+    follower = served(f"--relay-target=127.0.0.1:{relay}", f"--keda-address=127.0.0.1:{keda}")
 
-    try:
+    async with running(leader, follower):
         assert await _replicas(keda) == 8.0
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _replicas(port):
@@ -109,34 +105,3 @@ async def _replicas(port):
                 answer = await ExternalScalerStub(channel).GetMetrics(asked, wait_for_ready=True)
                 return answer.metricValues[0].metricValueFloat
             await asyncio.sleep(0.1)
-
-
-async def _says(caplog, text):
-    await asyncio.to_thread(eventually, lambda: text in caplog.text)
-
-
-async def test_a_port_whose_certificate_is_not_there_yet_opens_when_it_is_and_keeps_nobody_waiting(tmp_path, caplog):
-    files = {name: tmp_path / name for name in ("certificate", "key")}
-    flags = [f"--keda-tls-{name}={path}" for name, path in files.items()]
-    serves = made(
-        "--keda-address=127.0.0.1:0",
-        *flags,
-        "--metrics-api-address=127.0.0.1:0",
-        f"--metrics-api-tls-folder={tmp_path}",
-    )
-    caplog.set_level("INFO")
-
-    running = asyncio.create_task(serves.run())
-    try:
-        await _says(caplog, "no certificate yet")
-        assert "metrics API on port" in caplog.text
-        assert "KEDA on port" not in caplog.text
-        now = datetime.now(UTC)
-        made_here = signing.issue(signing.new_authority(now), ["localhost"], now)
-        files["key"].write_bytes(made_here.key)
-        files["certificate"].write_bytes(made_here.certificate)
-        await _says(caplog, "KEDA on port")
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running

@@ -1,6 +1,6 @@
 import pytest
 
-from tidecast_operator.cycle import last_step, seconds_until_next
+from tidecast_operator.timing import last_step, seconds_until_next
 
 
 def test_a_step_is_asked_for_once_it_has_settled():

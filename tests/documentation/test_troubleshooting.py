@@ -8,13 +8,8 @@ from tidecast_contract.forecast import ModelKind
 from tidecast_operator.hints.keeper import WITHOUT_HINT, Hinted
 from tidecast_operator.outlets.outlets import DISABLED
 from tidecast_operator.published import Published
-from tidecast_operator.publishing.conditions import (
-    FORECAST_CONDITIONS,
-    ForecasterFacts,
-    ForecastFacts,
-    of_forecast,
-    of_forecaster,
-)
+from tidecast_operator.publishing.forecast_conditions import FORECAST_CONDITIONS, ForecastFacts, of_forecast
+from tidecast_operator.publishing.forecaster_conditions import ForecasterFacts, of_forecaster
 from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED
 from tidecast_operator.scaling import Mode, Scaling
 from tidecast_operator.telemetry.prometheus import _REMEDIES
@@ -24,6 +19,7 @@ PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 PUBLISHING = ROOT / "operator" / "tidecast_operator" / "publishing"
 KEPT = ("GraphDiscovered", "MetricsAvailable")
 """The conditions that are unknown together, when nothing was measured."""
+CONDITIONS = ("forecast_conditions.py", "forecaster_conditions.py")
 NAIVE = (ModelKind.LAST_VALUE, ModelKind.SEASONAL_NAIVE)
 
 
@@ -58,7 +54,8 @@ def test_every_condition_the_operator_can_set_is_explained_and_no_other():
     hints = {*said_by("hinted.py"), *(("HintOffered", "False", reason) for reason in WITHOUT_HINT)}
     hints |= {("FloorFollowed", "False", reason) for reason in (DISABLED[0], *floor_problems())}
 
-    assert set(explained) == {*said_by("conditions.py"), *said_by("trusted.py"), *verdicts, *hints}
+    said = {pair for module in (*CONDITIONS, "trusted.py") for pair in said_by(module)}
+    assert set(explained) == said | verdicts | hints
     assert len(explained) == len(set(explained)) + 1  # both kinds have Ready/InvalidSpec
 
 
@@ -76,9 +73,7 @@ def test_every_event_that_is_no_condition_is_explained():
 
 
 def test_every_reason_in_the_text_is_one_of_the_operators():
-    known = {
-        word for module in ("conditions.py", "trusted.py", "events.py") for said in said_by(module) for word in said
-    }
+    known = {word for module in (*CONDITIONS, "trusted.py", "events.py") for said in said_by(module) for word in said}
     known |= {*Reason, *WITHOUT_HINT, OFFERED, FOLLOWED}
     names = set(re.findall(r"(?:[Cc]ondition|reason) `(\w+)`", PAGE))
 

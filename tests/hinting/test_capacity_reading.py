@@ -7,6 +7,7 @@ import pytest
 
 from builders.capacities import CAPACITY, CORES_PER_REQUEST, a_wandering_load, measured, queueing, service
 from tidecast_contract.features import CPU, REQUESTS
+from tidecast_operator.figures import figure
 from tidecast_operator.hints.capacities import Capacities
 from tidecast_operator.hints.load_learning import with_window
 from tidecast_operator.hints.load_sketch import LoadSketch
@@ -125,7 +126,7 @@ def test_the_evidence_says_what_it_rests_on(rng):
     capacity = of_a_queue(rng, highest=95)
 
     assert capacity.evidence == (
-        f"p95 held up to {float(f'{capacity.per_replica:.3g}'):g} requests/s a replica "
+        f"p95 held up to {figure(capacity.per_replica)} requests/s a replica "
         f"in {capacity.samples} samples and rose above"
     )
     assert capacity.is_learned

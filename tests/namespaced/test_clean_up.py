@@ -9,6 +9,7 @@ from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
 from tidecast_operator.leadership import Candidate, Leadership
 from tidecast_operator.leases import Lease
 from tidecast_operator.outlets.floors.floors import FloorReport
+from tidecast_operator.outlets.floors.plan import FloorProblem
 
 NAMESPACE, NAME, DURATION = "tidecast-system", "tidecast-operator", 15
 FORBIDDEN = Misconfigured("permissions", "cannot update leases", "grant it")
@@ -154,7 +155,12 @@ def test_floors_are_looked_for_until_there_are_none():
 
 
 @pytest.mark.parametrize(
-    ("report", "told"), [(FloorReport(left=2, restored=1), "2 floors"), (FloorReport(error=FORBIDDEN), "grant it")]
+    ("report", "told"),
+    [
+        (FloorReport(left=2, restored=1), "2 floors"),
+        (FloorReport(error=FORBIDDEN), "grant it"),
+        (FloorReport(problems=[FloorProblem(("shop", ""), "AnnotationsGarbled", "shop/checkout")]), "shop/checkout"),
+    ],
 )
 def test_a_floor_that_cannot_be_given_back_is_a_problem(report, told):
     clean = cleaning(FakeLeases())

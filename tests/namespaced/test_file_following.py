@@ -27,7 +27,8 @@ class Following:
             raise self.error
         self.taken.append(manifest.spec["stepSeconds"])
 
-    async def look(self, times=1):
+    async def look(self, times=2):
+        """What is followed after so many looks; two in a row have to see the same."""
         for _ in range(times):
             await self.follower.once()
             self.now += 2
@@ -48,6 +49,33 @@ async def test_another_content_is_handed_on_without_a_restart(file):
     file.write(60)
 
     assert await file.look(2) == [30, 60]
+
+
+@pytest.mark.parametrize(
+    "half", ["", "apiVersion: tidecast", MANIFEST.format(6)], ids=["none", "a word", "a Forecaster"]
+)
+async def test_a_file_that_is_being_written_is_followed_when_it_is_whole(file, caplog, half):
+    await file.look()
+    file.path.write_text(half)
+    await file.look(1)
+    file.write(60)
+
+    assert await file.look(1) == [30]
+    assert await file.look(1) == [30, 60]
+    assert not caplog.records
+
+
+async def test_a_file_that_is_gone_for_a_moment_is_followed_when_it_is_whole(file):
+    await file.look()
+    file.write(6)
+    await file.look(1)
+    file.path.unlink()
+    await file.look(1)
+    file.write(6)
+    await file.look(1)
+    file.write(60)
+
+    assert await file.look() == [30, 60]
 
 
 async def test_a_mounted_configuration_changes_by_a_link(tmp_path):
@@ -91,6 +119,7 @@ async def test_a_file_that_turns_invalid_is_told_once_and_nothing_changes(file, 
     assert await file.look(10) == [30]
     assert caplog.text.count(str(file.path)) == 1
     assert "--forecaster-file" in caplog.records[-1].getMessage()
+    assert caplog.records[-1].getMessage().endswith("; until then the Forecaster stays as it is")
 
 
 async def test_a_file_that_is_mended_takes_effect_though_it_says_what_it_said(file):
@@ -148,7 +177,8 @@ async def applied(tmp_path, answer):
     file = Following(tmp_path)
     forecasters = FakeForecasters(answer)
     follower = FileFollower(file.path, Applying(file.path, forecasters).take)
-    await follower.once()
+    for _ in range(2):
+        await follower.once()
     return forecasters.bodies
 
 

@@ -2,9 +2,11 @@ import logging
 
 import pytest
 
+from builders.kubeconfigs import unreachable
 from builders.operating import FakeCluster, Operator, forecast_body, forecaster_spec, namespace_body
 from builders.telemetry import workload_body
 from tidecast_operator.api_answers import Outcome
+from tidecast_operator.cli import _parser
 from tidecast_operator.condition_gauges import ConditionGauges, StatusShown
 from tidecast_operator.forecaster_file import Manifest
 from tidecast_operator.forecaster_here import ForecasterHere, StatusHere
@@ -12,6 +14,7 @@ from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.writer import Writer
 from tidecast_operator.settings import parse
+from tidecast_operator.watching import Watching
 
 SELECTS_NOTHING = {"matchLabels": {"never": "there"}}
 
@@ -120,6 +123,25 @@ def test_a_gauge_shows_the_present_reason_alone():
     text = gauges.exposition().decode()
     assert text.count("tidecast_forecaster_condition{") == 1
     assert 'reason="Second"' in text
+
+
+def test_a_forecaster_that_is_deleted_takes_its_conditions_from_the_gauge(tmp_path):
+    picture = Picture()
+    options = _parser().parse_args(["run", unreachable(tmp_path)])
+    watching = Watching(options, FakeCluster(picture), picture, leads=lambda: True)
+    body = {"kind": "Forecaster", "metadata": {"name": "default", "uid": "1"}, "spec": forecaster_spec()}
+
+    picture.observe("ADDED", body)
+    watching.writes.patch_forecaster_status(
+        "default", {"conditions": [{"type": "Ready", "status": "True", "reason": "Forecasting"}]}
+    )
+    assert b"tidecast_forecaster_condition{" in watching.conditions.exposition()
+    picture.observe("DELETED", body)
+    assert watching.conditions.exposition() == b""
+    picture.observe("ADDED", body)  # another one, of which nothing is known yet
+
+    assert b"tidecast_forecaster_condition{" not in watching.conditions.exposition()
+    watching.close()
 
 
 def test_all_else_is_written_to_the_cluster():

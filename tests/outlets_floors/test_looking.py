@@ -153,6 +153,17 @@ class TestWhenThereIsNothingToLookAt:
         one.follow()
         assert one.fake.calls == ["labelled", "release"]
 
+    def test_it_is_looked_again_while_some_namespaces_may_not_be_looked_into(self):
+        one = Following()
+        one.fake.is_partial = True
+        for _ in range(2):
+            assert one.follow().is_complete
+        one.fake.put(raised("cart"))  # of a namespace that may be looked into from now on
+        one.fake.is_partial = False
+
+        assert [one.follow().restored for _ in range(2)] == [1, 0]
+        assert one.fake["cart"].min_replicas == 2
+
 
 class TestWhenAllAreListedAgain:
     def test_after_another_replica_has_led(self):

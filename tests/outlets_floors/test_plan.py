@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders.autoscalers import NOW, OURS, OWNERS, autoscaler, board, entry, hint
+from builders.autoscalers import MARKS_ALONE, NOW, OURS, OWNERS, autoscaler, board, entry, hint
 from tidecast_operator.hints.board import Board
 from tidecast_operator.outlets.floors.claim import BY, FLOOR, ORIGINAL, RAISED, Claim
 from tidecast_operator.outlets.floors.plan import Raise, Restore, plan
@@ -109,9 +109,11 @@ def test_a_floor_is_given_back_when_its_autoscaler_scales_another_workload_now()
 
 
 def test_marks_without_annotations_are_given_up():
-    step = only_step(board(), autoscaler(managers=(OWNERS, OURS)))
+    planned = plan(board(), [autoscaler(labels=RAISED, managers=(OWNERS, MARKS_ALONE))], NOW)
 
+    (step,) = planned.steps
     assert (type(step), step.claim) == (Restore, None)
+    assert not planned.problems
 
 
 def test_a_floor_that_we_do_not_own_any_more_is_written_again():
@@ -129,6 +131,7 @@ def test_floors_are_given_back_before_others_are_raised():
 @pytest.mark.parametrize(
     "annotations",
     [
+        {},
         {ORIGINAL: "2"},
         {FLOOR: "9"},
         {BY: "checkout"},

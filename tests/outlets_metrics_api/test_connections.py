@@ -307,12 +307,14 @@ async def test_after_stop_nobody_listens(started):
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_an_address_in_use_is_an_error(standing, tmp_path):
+async def test_a_port_that_is_taken_is_an_error_with_a_remedy(standing, tmp_path):
     await standing.api.start()
     second = type(standing)(tmp_path / "second")
     second.api._address = ("127.0.0.1", standing.api.port)
 
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(
+        Misconfigured, match=r"--metrics-api-address: cannot listen .* in use; write host and port that are free"
+    ):
         await second.api.start()
 
 

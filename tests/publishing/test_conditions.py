@@ -6,7 +6,8 @@ from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.status import TrainingState, TrainingStatus
 from tidecast_operator.errors import Misconfigured, NotEnoughData, PredictorUnavailable, PrometheusUnavailable
 from tidecast_operator.published import Published
-from tidecast_operator.publishing.conditions import ForecasterFacts, ForecastFacts, of_forecast, of_forecaster
+from tidecast_operator.publishing.forecast_conditions import ForecastFacts, of_forecast
+from tidecast_operator.publishing.forecaster_conditions import ForecasterFacts, of_forecaster
 from tidecast_operator.trust.skills import Skill
 
 NEW = Published.parse({})

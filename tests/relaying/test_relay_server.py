@@ -181,9 +181,12 @@ async def test_a_port_that_is_taken_is_named_with_the_flag(network):
 async def test_a_server_that_has_stopped_is_told_of_no_more_boards(network):
     leader = Replica(leads=True)
     server = await network.serve(leader, "127.0.0.1")
-    await server.stop()
-    told = []
-    server._service.board_changed = lambda: told.append(True)
+    watcher = asyncio.Event()
+    server._service._watchers.add(watcher)
     leader.noticeboard.show(board())
+    await asyncio.wait_for(watcher.wait(), 20)
+    watcher.clear()
+    await server.stop()
+    leader.noticeboard.show(board(NOW + 60))
     await asyncio.sleep(0)
-    assert not told
+    assert not watcher.is_set()

@@ -123,11 +123,16 @@ async def test_a_server_keeps_its_certificate_while_the_files_cannot_be_used(
     assert "the old certificate stays" in caplog.text
 
 
-async def test_a_client_waits_for_files_that_are_not_there_yet(network, authority, leader, tmp_path):
+@pytest.mark.parametrize("is_empty", [False, True], ids=["not there yet", "empty"])
+async def test_a_client_waits_for_its_files(network, authority, leader, tmp_path, is_empty):
     files = authority.issue(tmp_path / "mine")
     await network.serve(leader, "127.0.0.1", tls=files)
     follower = Replica()
     late = tmp_path / "late"
+    if is_empty:
+        for file in ("tls.crt", "tls.key", "ca.crt"):
+            late.mkdir(exist_ok=True)
+            (late / file).touch()
     network.follow(follower, tls=TlsFiles(late / "tls.crt", late / "tls.key", late / "ca.crt"))
     await follower.keeps_on()
     authority.issue(late)

@@ -5,7 +5,7 @@ import yaml
 
 from builders.operating import forecaster_spec
 from tidecast_operator.errors import Misconfigured
-from tidecast_operator.publishing.conditions import FORECAST_CONDITIONS
+from tidecast_operator.publishing.forecast_conditions import FORECAST_CONDITIONS
 from tidecast_operator.settings import METRICS, SOURCES, parse
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -212,7 +213,12 @@ async def test_the_same_client_finds_a_restarted_predictor():
     with pytest.raises(PredictorUnavailable):
         await client.status()
     async with serving(engine(forecaster=FakeForecaster(ModelInfo(ModelKind.LAST_VALUE))), address=f"127.0.0.1:{port}"):
-        assert (await client.status()).model.kind is ModelKind.LAST_VALUE
+        told = None
+        async with asyncio.timeout(30):
+            while told is None:  # between two attempts to connect gRPC waits for up to a second
+                with suppress(PredictorUnavailable):
+                    told = await client.status()
+        assert told.model.kind is ModelKind.LAST_VALUE
     await client.close()
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -13,7 +14,7 @@ from builders.engines import FakeForecaster, engine, server, serving
 from builders.snapshots import snapshot
 from tidecast_contract.rpc import tidecast_pb2 as pb
 from tidecast_contract.rpc.tidecast_pb2_grpc import TrainingStub
-from tidecast_contract.rpc.tls import TlsFiles
+from tidecast_contract.rpc.tls import TlsFiles, TlsReader
 from tidecast_operator import predictor_client
 from tidecast_operator.certificates import signing
 from tidecast_operator.errors import PredictorUnavailable
@@ -21,6 +22,8 @@ from tidecast_operator.predictor_client import PredictorClient
 from tidecast_predictor import cli, secure_port
 
 NAME = "localhost"
+EMPTY = {"tls.crt": b"", "tls.key": b"", "ca.crt": b""}
+"""A Secret that is to be filled by somebody, as kubelet mounts it."""
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +68,9 @@ async def told(client):
     return ""
 
 
-async def answered(port, tls, *, host=NAME, seconds=20.0):
+async def answered(port, tls, *, host=NAME, seconds=20.0, **more):
     """Whether a client with these files is answered; what it is told if not."""
-    client = PredictorClient(f"{host}:{port}", timeout_seconds=seconds, tls=tls)
+    client = PredictorClient(f"{host}:{port}", timeout_seconds=seconds, tls=tls, **more)
     try:
         return await told(client)
     finally:
@@ -127,7 +130,16 @@ async def test_an_address_that_the_certificate_is_for_is_believed(ours):
         assert await answered(predictor.port, ours.files("client"), host="127.0.0.1") == ""
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data.pop("tls.key"), lambda data: data.update({"ca.crt": b"none"})])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.pop("tls.key"),
+        lambda data: data.update({"ca.crt": b"none"}),
+        lambda data: data.update(EMPTY),
+        lambda data: data.update({"ca.crt": b""}),
+    ],
+    ids=["a file is missing", "no authority", "empty files", "an empty authority"],
+)
 async def test_files_that_cannot_be_used_yet_are_named_and_looked_at_again(ours, spoil):
     data = ours.data()
     spoil(data)
@@ -167,7 +179,7 @@ async def test_a_client_goes_on_with_what_it_had_while_its_files_cannot_be_used(
     async with serving(engine(), tls=ours.files("server")) as predictor:
         client = PredictorClient(f"{NAME}:{predictor.port}", timeout_seconds=20, tls=ours.files("client"))
         await client.status()
-        mount(ours.folder / "client", {"tls.crt": b"", "tls.key": b"", "ca.crt": b""})
+        mount(ours.folder / "client", EMPTY)
         await client.status()
         await client.close()
     assert "the old certificate stays" in caplog.text
@@ -179,6 +191,37 @@ async def test_a_closed_client_opens_nothing_anew(ours):
         await client.close()
         with pytest.raises(PredictorUnavailable, match="was closed"):
             await client.status()
+
+
+@pytest.mark.parametrize("read", ["read", "newer"], ids=["first", "renewed"])
+async def test_a_client_that_is_closed_while_its_files_are_read_opens_nothing(ours, monkeypatch, read):
+    async with serving(engine(), tls=ours.files("server")) as predictor:
+        client = PredictorClient(f"{NAME}:{predictor.port}", timeout_seconds=20, tls=ours.files("client"))
+        if read == "newer":
+            await client.status()
+            ours.files("client")
+        is_reading, may_end, read_files = threading.Event(), threading.Event(), getattr(TlsReader, read)
+
+        def slowly(reader):
+            is_reading.set()
+            assert may_end.wait(30)
+            return read_files(reader)
+
+        monkeypatch.setattr(TlsReader, read, slowly)
+        asked = asyncio.create_task(client.status())
+        assert await asyncio.to_thread(is_reading.wait, 30)
+        await client.close()
+        may_end.set()
+        with pytest.raises(PredictorUnavailable, match="was closed"):
+            await asked
+        assert not client._open
+
+
+async def test_a_predictor_whose_certificate_is_for_a_name_that_was_given_is_believed(ours):
+    async with serving(engine(), tls=ours.files("server", "tidecast-predictor")) as predictor:
+        files = ours.files("client")
+        assert "UNAVAILABLE" in await answered(predictor.port, files)
+        assert await answered(predictor.port, files, tls_name="tidecast-predictor") == ""
 
 
 async def test_a_predictor_takes_up_a_new_certificate_without_a_restart(ours, theirs):
@@ -217,10 +260,11 @@ async def page(port, path):
     return await asyncio.to_thread(fetch)
 
 
-async def test_a_predictor_waits_for_its_files_alive_and_not_ready(tmp_path, ours, monkeypatch):
+@pytest.mark.parametrize("there", [{}, EMPTY], ids=["no files", "empty files"])
+async def test_a_predictor_waits_for_its_files_alive_and_not_ready(tmp_path, ours, monkeypatch, there):
     monkeypatch.setattr(secure_port, "LOOK_SECONDS", 0.01)
     folder = tmp_path / "mounted"
-    folder.mkdir()
+    mount(folder, there)
     predictor = server(engine(), tls=TlsFiles.in_folder(folder))
     await predictor.start()
     loading = asyncio.create_task(predictor.load())

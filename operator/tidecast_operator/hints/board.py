@@ -2,8 +2,10 @@
 What autoscalers may be told at present: written after every cycle, read by every outlet, always from memory.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tidecast_contract.services import ServiceId
@@ -167,3 +169,13 @@ class Noticeboard:
                 self._listeners = tuple(one for one in self._listeners if one is not listener)
 
         return stop
+
+    def listen_on_loop(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls *listener* on the running event loop after every new board, whoever shows it; returns what ends that."""
+        loop = asyncio.get_running_loop()
+
+        def tell(_: Board) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and whoever shows boards goes on
+                loop.call_soon_threadsafe(listener)
+
+        return self.listen(tell)

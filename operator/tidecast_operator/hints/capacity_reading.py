@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_contract.features import Feature
+from tidecast_operator.figures import figure
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.hint import unit_of
 from tidecast_operator.hints.load_sketch import Bins
@@ -131,7 +132,7 @@ def _seen_often(seconds: _Array) -> int:
 
 
 def _evidence(load: float, samples: float, signal: Feature, *, is_limit: bool, is_cut: bool) -> str:
-    carried, of = f"{float(f'{load:.3g}'):g} {unit_of(signal)}", f"in {samples:.0f} samples"
+    carried, of = f"{figure(load)} {unit_of(signal)}", f"in {samples:.0f} samples"
     if is_limit:
         return f"p95 held up to {carried} a replica {of} and rose above"
     if is_cut:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidecast_contract.features import CPU, Feature
+from tidecast_operator.figures import figure
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.demand import Demand
 from tidecast_operator.published import to_time
@@ -189,13 +190,9 @@ def _reason(facts: Facts, scaling: Scaling) -> str:
     unit, capacity = unit_of(scaling.signal), facts.capacity
     learned = "" if not capacity.is_learned else " (learned)"
     return (
-        f"p{100 * scaling.quantile:.3g} of {_plain(facts.demand.load)} {unit} by {to_time(facts.demand.time)[11:16]} UTC "
-        f"at {_plain(capacity.per_replica)} a replica{learned}"
+        f"p{figure(100 * scaling.quantile)} of {figure(facts.demand.load)} {unit} by {to_time(facts.demand.time)[11:16]} UTC "
+        f"at {figure(capacity.per_replica)} a replica{learned}"
     )
-
-
-def _plain(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def unit_of(signal: Feature) -> str:

@@ -4,6 +4,7 @@ What a hint of a resource depends on besides the present, and how it goes on aft
 
 from dataclasses import dataclass, field, replace
 
+from tidecast_operator.figures import figure
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.hint import Hint, Limit, Memory
 from tidecast_operator.resources import ForecastResource
@@ -55,7 +56,7 @@ class Past:
         """
         before = dict(self.carried).get(signal, 0.0)
         if not learned.is_limit and before > learned.per_replica:
-            evidence = f"{before:.3g} a replica was carried before; since then {learned.evidence}"
+            evidence = f"{figure(before)} a replica was carried before; since then {learned.evidence}"
             learned = replace(learned, per_replica=before, evidence=evidence[:256])
         others = tuple(pair for pair in self.carried if pair[0] != signal)
         return learned, replace(self, carried=(*others, (signal, learned.per_replica)))

@@ -21,7 +21,8 @@ from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.ownership import speakers
 from tidecast_operator.published import from_time, settled
-from tidecast_operator.publishing import conditions, events
+from tidecast_operator.publishing import events
+from tidecast_operator.publishing.forecast_conditions import ForecastFacts, of_forecast
 from tidecast_operator.publishing.hinted import OFFERED, entry, hint_block
 from tidecast_operator.publishing.status import VALID_STEPS, Statuses, skill_block
 from tidecast_operator.publishing.writer import StatusWrite, needed
@@ -95,7 +96,7 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
         status = view.status(resource)
         facts = view.facts(resource, status)
         found = settled(
-            conditions.of_forecast(facts, resource.published),
+            of_forecast(facts, resource.published),
             resource.published,
             generation=resource.generation,
             now=outcome.now,
@@ -183,12 +184,12 @@ class _View:
             seconds = hinted.scaling.lead_time_seconds + self._outcome.step_seconds
         return self._outcome.skills.of(resource.target, self._signal(resource), seconds)
 
-    def facts(self, resource: ForecastResource, status: Mapping[str, Any] | None) -> conditions.ForecastFacts:
+    def facts(self, resource: ForecastResource, status: Mapping[str, Any] | None) -> ForecastFacts:
         """What there is to say about it."""
         target = resource.target
         speaker = resource if target is None else self._speakers[target]
         forecast = self._outcome.forecast
-        return conditions.ForecastFacts(
+        return ForecastFacts(
             now=self._outcome.now,
             target="" if target is None else f"{target.kind}/{target.name}",
             target_exists=target in self._workloads.workloads,

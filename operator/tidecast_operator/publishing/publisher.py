@@ -15,7 +15,8 @@ from tidecast_operator.outlets.gauges.facts import Facts
 from tidecast_operator.outlets.outlets import Outlets, by_key
 from tidecast_operator.ownership import plan
 from tidecast_operator.published import Condition, settled
-from tidecast_operator.publishing import conditions, events, forecaster_status, preparing
+from tidecast_operator.publishing import events, forecaster_status, preparing
+from tidecast_operator.publishing.forecaster_conditions import ForecasterFacts, not_in_use, of_forecaster
 from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
 from tidecast_operator.publishing.self_metrics import SelfMetrics
 from tidecast_operator.publishing.status import VALID_STEPS
@@ -131,7 +132,7 @@ class Publisher:
             status = self._forecaster(found, written)
             problem = self._write_forecaster(in_use.resource, _conditions(found), status)
         for other in in_use.others:
-            unused = conditions.not_in_use(DEFAULT_FORECASTER)
+            unused = not_in_use(DEFAULT_FORECASTER)
             if [one.reason for one in other.published.conditions] != [one.reason for one in unused]:
                 problem = self._write_forecaster(other, unused, {}) or problem
         return problem
@@ -212,8 +213,8 @@ class Publisher:
 
 
 def _conditions(found: Round) -> tuple[Condition, ...]:
-    return conditions.of_forecaster(
-        conditions.ForecasterFacts(
+    return of_forecaster(
+        ForecasterFacts(
             invalid=found.in_use.invalid,
             runs_on_last_valid=found.in_use.settings is not None,
             telemetry_problem=found.telemetry_problem,

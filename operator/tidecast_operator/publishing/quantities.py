@@ -4,6 +4,8 @@ Numbers as Kubernetes quantities, rounded to three significant digits. Pure.
 
 import math
 
+from tidecast_operator.figures import figure, three_digits
+
 _SMALL = ((1e-3, "m"), (1e-6, "u"))
 _MEBI = 1024**2
 
@@ -19,13 +21,13 @@ def quantity(value: float) -> str | None:
         return f"{value * 1000:.3g}m"
     if not math.isfinite(value):
         return None
-    rounded = _three_digits(value)
+    rounded = three_digits(value)
     if abs(rounded) < 1e-6:
         return "0"
     if abs(rounded) >= 1:
-        return _plain(rounded)
+        return figure(rounded)
     scale, suffix = next(pair for pair in _SMALL if abs(rounded) >= pair[0])
-    return _plain(_three_digits(rounded / scale)) + suffix
+    return figure(rounded / scale) + suffix
 
 
 def milli(value: float) -> str | None:
@@ -34,7 +36,7 @@ def milli(value: float) -> str | None:
     """
     if not math.isfinite(value):
         return None
-    thousandths = round(_three_digits(value * 1000))
+    thousandths = round(three_digits(value * 1000))
     return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"
 
 
@@ -47,14 +49,4 @@ def binary(value: float) -> str | None:
     if value < 1024:
         return str(round(value))
     unit, suffix = (_MEBI, "Mi") if value >= _MEBI else (1024, "Ki")
-    return _plain(_three_digits(value / unit)) + suffix
-
-
-def _three_digits(value: float) -> float:
-    return float(f"{value:.3g}")
-
-
-def _plain(value: float) -> str:
-    # Never 1e+06, which is a valid quantity but no pleasant one.
-    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return figure(value / unit) + suffix

@@ -135,13 +135,7 @@ class RelayServer:
         self.port = await open_port(server, self._address, tls=self._tls, flags="--relay", example="0.0.0.0:8502")
         await server.start()
         self._server = server
-        loop = asyncio.get_running_loop()
-
-        def told(_: Board) -> None:
-            with suppress(RuntimeError):  # the loop has ended, and whoever shows boards goes on
-                loop.call_soon_threadsafe(self._service.board_changed)
-
-        self._stop_listening = self._noticeboard.listen(told)
+        self._stop_listening = self._noticeboard.listen_on_loop(self._service.board_changed)
         _log.info("relaying on port %d", self.port)
 
     async def stop(self) -> None:

@@ -29,7 +29,7 @@ from tidecast_operator.replaying.options import (
     ALWAYS,
     add_flags,
     connection_of,
-    predictor_address,
+    predictor_of,
     scaling_of,
     span_of,
 )
@@ -111,15 +111,14 @@ class _Drawn:
 async def _replayed(flags: argparse.Namespace) -> tuple[Report, _Drawn]:
     with tempfile.TemporaryDirectory(prefix="tidecast-replay-") as folder:
         objects = None if flags.objects is None else read_objects(flags.objects)
-        if flags.predictor is not None:
-            predictor_address(flags)
+        client = predictor_of(flags, timeout_seconds=_PREDICTOR_TIMEOUT_SECONDS)
         recording = await asyncio.to_thread(_recording, flags, objects, Path(folder))
         plan = _plan(flags, recording)
         resources = () if objects is None else objects.resources
         asked = Asked(flags.namespace, flags.name, scaling_of(flags), resources)
         chosen = await asyncio.to_thread(choose, recording, asked)
         subject = Subject.of(recording, chosen.each)
-        outcome, model = await _forecast_and_replay(flags, subject, plan)
+        outcome, model = await _forecast_and_replay(flags, client, subject, plan)
         method = _method(flags)
         total, rows = rows_of(outcome, subject.candidates)
         span = recording.time_of(plan.first - 1), recording.time_of(plan.last)
@@ -137,13 +136,12 @@ async def _replayed(flags: argparse.Namespace) -> tuple[Report, _Drawn]:
 
 
 async def _forecast_and_replay(
-    flags: argparse.Namespace, subject: Subject, plan: Plan
+    flags: argparse.Namespace, client: PredictorClient | None, subject: Subject, plan: Plan
 ) -> tuple[Outcome, ModelInfo | None]:
     teller = Teller("replay")
-    if flags.predictor is None:
+    if client is None:
         forecasts = MethodForecasts(_method(flags), subject)
         return await replay(subject, forecasts, plan, teller.tell), None
-    client = PredictorClient(predictor_address(flags), timeout_seconds=_PREDICTOR_TIMEOUT_SECONDS)
     try:
         model = (await client.status()).model
         asking = PredictorForecasts(

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tidecast_contract.features import FORECAST_FEATURES, READY_REPLICAS, REQUESTS, index_of
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.snapshot import Snapshot
-from tidecast_operator.cycle import settle_seconds
 from tidecast_operator.hints.keeper import Hinted, HintKeeper, Seen
 from tidecast_operator.published import Condition
 from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.publishing.trusted import trusted
 from tidecast_operator.replaying.autoscaler import Counts
 from tidecast_operator.replaying.candidates import Candidate, Subject
+from tidecast_operator.timing import settle_seconds
 from tidecast_operator.trust.keeper import Keeper
 from tidecast_operator.trust.skills import Skills
 

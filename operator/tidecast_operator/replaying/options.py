@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tidecast_contract.rpc.tls import TlsFiles
 from tidecast_operator.errors import Misconfigured
+from tidecast_operator.predictor_client import PredictorClient
 from tidecast_operator.replaying.forecasting import METHODS
 from tidecast_operator.scaling import SIGNALS
 from tidecast_operator.telemetry.prometheus import Connection
@@ -47,6 +49,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def _add_forecasts(group: Any) -> None:
     source = group.add_mutually_exclusive_group()
     source.add_argument("--predictor", metavar="HOST:PORT", help="the running predictor is asked at every step")
+    group.add_argument(
+        "--predictor-tls-folder", type=Path, metavar="DIR", help="with tls.crt, tls.key and ca.crt; left out: no TLS"
+    )
+    group.add_argument(
+        "--predictor-tls-name", metavar="HOST", help="that its certificate is for; left out: the host of --predictor"
+    )
     source.add_argument("--forecasts", choices=[*METHODS], help="without a predictor; left out: seasonal-naive")
     group.add_argument("--trust", choices=[EARNED, ALWAYS], default=EARNED, help="whether hints have to be trusted")
     group.add_argument("--warm-up-hours", type=_number("--warm-up-hours", 0), default=24.0, help="before --from")
@@ -122,13 +130,25 @@ def connection_of(flags: argparse.Namespace) -> Connection:
     )
 
 
-def predictor_address(flags: argparse.Namespace) -> str:
+def predictor_of(flags: argparse.Namespace, *, timeout_seconds: float) -> PredictorClient | None:
     """
-    Where the predictor is.
+    The predictor, not connected yet; None if none is to be asked.
 
     Raises:
-        Misconfigured: If that is not host and port.
+        Misconfigured: If its address is not host and port, or flags do not fit together.
     """
+    folder, name = flags.predictor_tls_folder, flags.predictor_tls_name
+    if name is not None and folder is None:
+        raise Misconfigured("--predictor-tls-folder", "is missing", "give it with --predictor-tls-name")
+    if folder is not None and flags.predictor is None:
+        raise Misconfigured("--predictor", "is missing", "give it with --predictor-tls-folder")
+    if flags.predictor is None:
+        return None
+    tls = None if folder is None else TlsFiles.in_folder(folder)
+    return PredictorClient(_predictor_address(flags), timeout_seconds=timeout_seconds, tls=tls, tls_name=name)
+
+
+def _predictor_address(flags: argparse.Namespace) -> str:
     host, _, port = flags.predictor.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65_536:
         raise Misconfigured("--predictor", f"{flags.predictor!r} is not host and port", "write it as in localhost:8500")

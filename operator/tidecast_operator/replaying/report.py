@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tidecast_operator.figures import figure
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.hint import unit_of
 from tidecast_operator.published import to_time
@@ -200,7 +201,7 @@ def _row(outcome: Outcome, place: int, candidate: Candidate) -> Row:
     learned = "" if not capacity.is_learned else " (learned)" if capacity.is_limit else " (at least)"
     return Row(
         name=str(candidate.service),
-        carries=f"{capacity.per_replica:.3g} {unit_of(candidate.scaling.signal)}{learned}",
+        carries=f"{figure(capacity.per_replica)} {unit_of(candidate.scaling.signal)}{learned}",
         capacity=capacity,
         trusted_ratio=float(outcome.trusted_ratio[place]),
         offered_ratio=float(outcome.offered_ratio[place]),

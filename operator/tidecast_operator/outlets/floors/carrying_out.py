@@ -10,7 +10,7 @@ Floors are given back before others are raised; the marks that are of no harm an
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,6 +67,11 @@ class FloorReport:
         """Whether there is nothing left to try."""
         return not self.left and self.error is None
 
+    @property
+    def lost(self) -> list[FloorProblem]:
+        """Those of floors whose original is lost, on whichever autoscaler: by the next look nothing tells of them."""
+        return [problem for problem in self.problems if problem.is_final]
+
 
 class Interrupted(Exception):
     """Leadership or time has run out."""
@@ -117,6 +122,7 @@ class Round:
         self.marked = {key for key, one in seen.autoscalers.items() if is_marked(one)} | seen.unread.keys()
         self._report.floors |= planned.standing
         self._report.problems += planned.problems
+        _tell_of_lost(planned.problems)
         self._report.error = self._report.error or seen.error
         # First what costs replicas that nobody wants, then what others wait for, last what is only tidy.
         restores = [step for step in planned.steps if isinstance(step, Restore)]
@@ -167,6 +173,7 @@ class Round:
                 self.marked.discard(step.autoscaler.key)
                 return
             again = plan(self._board, [fresh], self._now())
+            self._lose(again.problems)
             if not again.steps:
                 self._report.floors |= again.standing
                 if not again.standing:
@@ -174,6 +181,12 @@ class Round:
                 return
             step = again.steps[0]
         self._count("left")
+
+    def _lose(self, problems: Sequence[FloorProblem]) -> None:
+        with self._lock:
+            lost = [one for one in problems if one.is_final and one not in self._report.problems]
+            self._report.problems += lost
+        _tell_of_lost(lost)
 
     def _raise(self, step: Raise) -> Outcome:
         claim = step.claim
@@ -218,3 +231,10 @@ class Round:
     def _count(self, name: str) -> None:
         with self._lock:
             setattr(self._report, name, getattr(self._report, name) + 1)
+
+
+def _tell_of_lost(problems: Iterable[FloorProblem]) -> None:
+    """Where nobody asks for a floor any more, no status tells of it."""
+    for problem in problems:
+        if problem.is_final:
+            _log.error("%s", problem.message)

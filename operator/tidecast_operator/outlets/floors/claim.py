@@ -67,10 +67,12 @@ def claim_on(autoscaler: Autoscaler) -> Claim | None:
     What is written on an autoscaler; None if nothing is.
 
     Raises:
-        Garbled: If somebody has changed it, and it makes no sense any more.
+        Garbled: If somebody has changed it, and it makes no sense any more, or is gone.
     """
     annotations = autoscaler.annotations
     if not any(name in annotations for name in ANNOTATIONS):
+        if autoscaler.is_floor_held:
+            raise Garbled(f"annotation {ORIGINAL} is gone, and the floor is still the raised one")
         return None
     original, floor = _replicas(annotations, ORIGINAL), _replicas(annotations, FLOOR)
     if original > floor:

@@ -108,8 +108,7 @@ class Floors:
         for number in range(_PASSES):
             if number:
                 pause(_PAUSE_SECONDS)
-            garbled = [one for one in report.problems if one.reason == "AnnotationsGarbled"]
-            report = FloorReport(restored=report.restored, problems=garbled)
+            report = FloorReport(restored=report.restored, problems=report.lost)
             for namespace in namespaces or ("",):
                 look = partial(self._look.at_all, namespace)
                 self._pass(Board(is_known=True), look, report, self._budget_seconds)  # nobody asks for anything

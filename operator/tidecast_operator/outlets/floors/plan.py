@@ -66,6 +66,11 @@ class FloorProblem:
     reason: str
     message: str
 
+    @property
+    def is_final(self) -> bool:
+        """Whether no other try can mend it: the original floor is lost, and marks that could tell of it are removed."""
+        return self.reason == "AnnotationsGarbled"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tidecast_operator.grpc_endpoints import TlsFiles, open_port
-from tidecast_operator.hints.board import Board, Noticeboard
+from tidecast_operator.hints.board import Noticeboard
 from tidecast_operator.outlets.keda.bell import Bell
 from tidecast_operator.outlets.keda.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from tidecast_operator.outlets.keda.scaler_service import ScalerService
@@ -97,7 +96,7 @@ class KedaServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._port = await open_port(server, self._address, tls=self._tls, flags="--keda", example="0.0.0.0:8600")
         await self._tell_health()
-        self._listen()
+        self._deafen = self._noticeboard.listen_on_loop(self._bell.ring)
         self._telling = asyncio.create_task(self._keep_telling_health())
         await server.start()
         self._server = server
@@ -117,15 +116,6 @@ class KedaServer:
         """As many calls may wait to be taken up as may run: after a restart all streams come back at the same moment."""
         names = ("grpc.server.max_pending_requests", "grpc.server.max_pending_requests_hard_limit")
         return tuple((name, self._max_calls) for name in names)
-
-    def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def hear(_: Board) -> None:
-            with suppress(RuntimeError):  # the loop has ended, and whoever shows boards goes on
-                loop.call_soon_threadsafe(self._bell.ring)
-
-        self._deafen = self._noticeboard.listen(hear)
 
     async def _keep_telling_health(self) -> None:
         while not self._bell.is_over:

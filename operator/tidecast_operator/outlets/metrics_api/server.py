@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tidecast_operator.errors import Misconfigured, TidecastError
 from tidecast_operator.hints.board import Noticeboard
+from tidecast_operator.listening import cannot_listen
 from tidecast_operator.outlets.metrics_api.answers import Answer, Refused
 from tidecast_operator.outlets.metrics_api.certificates import Certificates, KeyPair
 from tidecast_operator.outlets.metrics_api.front_proxy import FrontProxy
@@ -21,6 +22,9 @@ from tidecast_operator.outlets.metrics_api.tls import HANDSHAKE_SECONDS, Gate, c
 
 REFRESH_SECONDS = 30.0
 """So long after a certificate or an authority is renewed it may take until it is in use."""
+
+AWAITING_SECONDS = 3.0
+"""The same while nobody is answered because there is none."""
 
 _KEEP_SECONDS = 120.0
 """Longer than the API server keeps a connection that it does not use, so that the two never cross."""
@@ -75,21 +79,30 @@ class MetricsApi:
         """Why it does not answer everybody that it should; empty if it does."""
         return self._problem
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether nobody at all is answered: a certificate is awaited, or whom to believe."""
+        return self._taken is None
+
     async def start(self) -> None:
         """
         Begins to listen, also when there is nobody yet whom it may answer.
 
         Raises:
-            OSError: If the address cannot be listened on.
+            Misconfigured: If the address cannot be listened on.
         """
         await self.refresh()
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._server,
-            *self._address,
-            ssl=self._gate.listening,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=_STOP_SECONDS,
-        )
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._server,
+                *self._address,
+                ssl=self._gate.listening,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=_STOP_SECONDS,
+            )
+        except OSError as error:
+            address = "{}:{}".format(*self._address)
+            raise cannot_listen("--metrics-api-address", address, error, example="0.0.0.0:8443") from error
         self._port = int(self._listener.sockets[0].getsockname()[1])
         self._refreshing = asyncio.create_task(self._refresh_forever())
 
@@ -136,7 +149,8 @@ class MetricsApi:
         except Misconfigured:
             raise
         except TidecastError as error:
-            _log.warning("whom to believe cannot be read, what was read before still holds: %s", error)
+            if self._front_proxy is not None:
+                _log.warning("whom to believe cannot be read, what was read before still holds: %s", error)
             return self._front_proxy
         try:
             return FrontProxy.parse(data)
@@ -163,7 +177,7 @@ class MetricsApi:
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(AWAITING_SECONDS if self.is_shut else REFRESH_SECONDS)
             await self.refresh()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
