@@ -18,7 +18,7 @@ class Readiness:
     ended only when a new replica is ready.
 
     Args:
-        unanswered: Why somebody is not answered; empty if everybody is.
+        awaited: Which certificates are awaited, and why; empty if none is.
         is_issued_by_leader: Whether the certificates come from the leading replica.
         leads: Whether this one leads.
         clock: Seconds since any time.
@@ -26,13 +26,13 @@ class Readiness:
 
     def __init__(
         self,
-        unanswered: Callable[[], str],
+        awaited: Callable[[], str],
         *,
         is_issued_by_leader: bool,
         leads: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._unanswered = unanswered
+        self._awaited = awaited
         self._is_issued_by_leader = is_issued_by_leader
         self._leads = leads
         self._clock = clock
@@ -42,4 +42,4 @@ class Readiness:
         """Why this replica is not ready; empty if it is. In any thread."""
         if self._is_issued_by_leader and not self._leads() and self._clock() >= self._until:
             return ""
-        return self._unanswered()
+        return self._awaited()

@@ -65,7 +65,7 @@ async def run(options: argparse.Namespace) -> None:
     noticeboard, gauges = Noticeboard(), Gauges(services_limit=options.metrics_services_limit)
     serving = Serving(options, noticeboard, cluster, leads=leads)
     certificates = wanted(options)
-    readiness = Readiness(lambda: serving.unanswered, is_issued_by_leader=certificates is not None, leads=leads)
+    readiness = Readiness(lambda: serving.awaited, is_issued_by_leader=certificates is not None, leads=leads)
     health, metrics = Health(why_not_ready=readiness.why_not), SelfMetrics()
     server = HealthServer(
         address_of("--http-address", options.http_address),

@@ -110,12 +110,26 @@ class Serving:
         return bool(self._servers.keys() & {_KEDA, _METRICS_API})
 
     @property
+    def awaited(self) -> str:
+        """Which ports wait for their first certificate, and why; empty if none does. In any thread."""
+        return self._said(is_for_authorities=False)
+
+    @property
     def unanswered(self) -> str:
-        """Which autoscalers nobody answers at all here, and why; empty if all that ask are. In any thread."""
+        """
+        Which autoscalers nobody answers at all here, and why; empty if all that ask are. In any thread.
+
+        Beside what is `awaited` that is a metrics API without anybody to believe, which only the cluster's own administrator can
+        mend; where KEDA is answered as well, it is not to lose its answers to that.
+        """
+        return self._said(is_for_authorities=_KEDA not in self._servers)
+
+    def _said(self, *, is_for_authorities: bool) -> str:
         # Replicas ask each other on the relay, ready or not.
         reasons = {name: why for name, why in self._waiting.copy().items() if name != _RELAY}
-        if self._metrics_api is not None and self._metrics_api.is_shut:
-            reasons[_METRICS_API] = self._metrics_api.why_not_ready
+        api = self._metrics_api
+        if api is not None and api.is_shut and (api.awaits_certificate or is_for_authorities):
+            reasons[_METRICS_API] = api.why_not_ready
         return "; ".join(f"{name}: {why}" for name, why in reasons.items())
 
     async def run(self) -> None:

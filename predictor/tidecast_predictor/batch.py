@@ -30,7 +30,7 @@ RECENT_STEPS = 12
 """So many of the newest steps are told of once more, straight: what a straight line sees in them needs no state."""
 
 _ORIGIN_PARTS = 7
-_LATEST_PART = 3
+_UNUSUAL_PART, _LATEST_PART = 2, 3
 
 
 def channels(architecture: Architecture) -> int:
@@ -47,6 +47,12 @@ def latest(origin_NBPO: Tensor, architecture: Architecture) -> Tensor:
     """Of what is known at an origin, the newest values against the levels forecasts start from, (N, B, P, F)."""
     begin = _LATEST_PART * architecture.features
     return origin_NBPO[..., begin : begin + architecture.forecast_features]
+
+
+def from_usual(origin_NBPO: Tensor, architecture: Architecture, feature: int) -> Tensor:
+    """How far the level of a forecast *feature* lies from what is usual, and from that at this hour, (N, B, P, 2)."""
+    at = [_UNUSUAL_PART * architecture.features + feature, _ORIGIN_PARTS * architecture.features + feature]
+    return origin_NBPO[..., at]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,7 @@ from tidecast_predictor.scaling import Scale, tensor_to_units
 from tidecast_predictor.scores import stretch
 
 _SHARES = torch.linspace(0, 1, 21)
+_LEAST_GAIN = 0.005  # as a share of the error; less may be chance, and the network alone is simpler
 _STEPS_TOGETHER = 3  # steps ahead whose errors choose a share, lest it jumps from one to the next by chance
 
 
@@ -68,7 +69,8 @@ def calibrate(model: GcnGru, recordings: Sequence[HeldOut]) -> None:
     middle = model.architecture.quantiles.index(0.5)
     of_median = [_errors_of_median(one, middle) for one in said]
     of_mean = [_errors_of_mean(one, scales) for one in said]
-    shares_FH2 = torch.stack([_best(of_median), _best(of_mean)], dim=-1)
+    is_solved_FH1 = (model.line.weights_FDH.cpu() != 0).any(dim=1)[..., None]
+    shares_FH2 = torch.stack([share_of_least_error(of_median), share_of_least_error(of_mean)], dim=-1) * is_solved_FH1
     model.line.shares_FH2.copy_(shares_FH2)
     changes = [(one.quantiles + _moved(one, middle, shares_FH2[..., 0])).flatten(0, 1) for one in said]
     found = stretches(
@@ -142,12 +144,13 @@ def _errors_of_mean(said: _Said, scales: Sequence[Scale]) -> tuple[Tensor, Tenso
     return torch.stack(errors), known.sum((0, 1))
 
 
-def _best(sums: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """The share with the least error for each feature and step ahead, (F, H); the smallest of equals."""
-    total = torch.stack([errors for errors, _ in sums]).sum(0) / torch.stack([count for _, count in sums]).sum(0).clamp(
-        min=1
-    )
+def share_of_least_error(sums: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The share with the least error for each feature and step ahead, (F, H); 0 where it gains next to nothing."""
+    known = torch.stack([count for _, count in sums]).sum(0)
+    errors = torch.stack([errors for errors, _ in sums]).sum(0) / known.clamp(min=1)
+    # Beyond the ends the padding is left out of the mean.
     smooth = functional.avg_pool1d(
-        total, _STEPS_TOGETHER, stride=1, padding=_STEPS_TOGETHER // 2, count_include_pad=False
+        errors, _STEPS_TOGETHER, stride=1, padding=_STEPS_TOGETHER // 2, count_include_pad=False
     )
-    return _SHARES[smooth.argmin(dim=0)]
+    least, at = smooth.min(dim=0)
+    return torch.where(least < (1 - _LEAST_GAIN) * smooth[0], _SHARES[at], 0.0)

@@ -6,6 +6,9 @@ regression for each feature and step ahead, the same for all services. Gradient 
 long before it finds how two overlapping rates follow each other; this is solved at once, and a network that knows
 everything else is mixed with it by shares that were best on validation.
 
+It is given distances alone, bounded and 0 where nothing is known, and of one feature at a time: an outage of one metric
+says nothing wrong of another, and a service of a size that was never seen is no extrapolation.
+
 Shapes: `N` services, `B` samples, `P` origins in a sample, `F` forecast features, `H` horizon steps, `D` regressors.
 """
 
@@ -14,7 +17,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from tidecast_predictor.batch import RECENT_STEPS, OriginInputs, origin_width
+from tidecast_predictor.batch import RECENT_STEPS, OriginInputs, from_usual
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import CallGraph, propagate
 
@@ -22,13 +25,10 @@ LIMIT = 16.0
 """Usual changes; a forecast goes no further, and a target beyond says no more than that."""
 
 _PENALTY = 1e-4  # in the mean square of a regressor
-_BESIDE_STEPS = 2  # of the other features
 _SOURCES = 3  # the service, its callees, its callers
 
-
-def width(architecture: Architecture) -> int:
-    """D: its own newest steps and those around it, the other features' newest, what is known of the origin, one."""
-    return _SOURCES * RECENT_STEPS + _BESIDE_STEPS * architecture.features + origin_width(architecture) + 1
+WIDTH = _SOURCES * RECENT_STEPS + 3
+"""D: the newest steps of a service and around it, how far it is from what is usual and from that of the hour, one."""
 
 
 class StraightLine(nn.Module):
@@ -42,9 +42,9 @@ class StraightLine(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self._features, self._given = architecture.forecast_features, architecture.features
+        self._architecture = architecture
         features, horizon = architecture.forecast_features, architecture.horizon_steps
-        self.register_buffer("weights_FDH", torch.zeros(features, width(architecture), horizon))
+        self.register_buffer("weights_FDH", torch.zeros(features, WIDTH, horizon))
         self.register_buffer("shares_FH2", torch.zeros(features, horizon, 2))
         self.weights_FDH: Tensor
         self.shares_FH2: Tensor
@@ -56,12 +56,11 @@ class StraightLine(nn.Module):
 
     def regressors(self, inputs: OriginInputs, graph: CallGraph, feature: int) -> Tensor:
         """What a forecast of *feature* is made from, (N, B, P, D); 0 where nothing was measured."""
-        own_NBPRA = inputs.recent_NBPX.view(*inputs.recent_NBPX.shape[:-1], RECENT_STEPS, self._given)
-        recent_NBPR = own_NBPRA[..., feature].contiguous()
-        beside_NBPX = own_NBPRA[..., -_BESIDE_STEPS:, :].flatten(-2)
+        recent_NBPX = inputs.recent_NBPX
+        recent_NBPR = recent_NBPX.view(*recent_NBPX.shape[:-1], RECENT_STEPS, -1)[..., feature].contiguous()
+        usual_NBP2 = from_usual(inputs.origin_NBPO, self._architecture, feature)
         one_NBP1 = torch.ones_like(recent_NBPR[..., :1])
-        parts = [recent_NBPR, *propagate(graph, recent_NBPR), beside_NBPX, inputs.origin_NBPO, one_NBP1]
-        return torch.cat(parts, dim=-1)
+        return torch.cat([recent_NBPR, *propagate(graph, recent_NBPR), usual_NBP2, one_NBP1], dim=-1)
 
     def solve(self, examples: Iterable[tuple[OriginInputs, CallGraph, Tensor]]) -> None:
         """
@@ -71,15 +70,21 @@ class StraightLine(nn.Module):
             examples: What is given, and the changes that came true, (N, B, P, F, H); NaN where nothing was measured.
         """
         features, count, horizon = self.weights_FDH.shape
-        squares = torch.zeros(features, count, count, dtype=torch.float64, device=self.weights_FDH.device)
-        products = torch.zeros(features, count, horizon, dtype=torch.float64, device=self.weights_FDH.device)
+        squares = torch.zeros(features, horizon, count, count, dtype=torch.float64)
+        products = torch.zeros(features, count, horizon, dtype=torch.float64)
         for inputs, graph, came in examples:
             for feature in range(features):
                 came_RH = came[..., feature, :].flatten(0, 2)
-                is_whole_R = torch.isfinite(came_RH).all(dim=-1)
-                given_RD = self.regressors(inputs, graph, feature).flatten(0, 2)[is_whole_R].double()
-                squares[feature] += given_RD.T @ given_RD
-                products[feature] += given_RD.T @ came_RH[is_whole_R].clamp(-LIMIT, LIMIT).double()
-        size_F = squares.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1.0)
-        penalised = squares + _PENALTY * size_F[:, None, None] * torch.eye(count, dtype=torch.float64).to(squares)
-        self.weights_FDH.copy_(torch.linalg.solve(penalised, products))
+                known_RH = torch.isfinite(came_RH)
+                given_RD = self.regressors(inputs, graph, feature).flatten(0, 2).double()
+                products[feature] += given_RD.T @ came_RH.nan_to_num(0.0).clamp(-LIMIT, LIMIT).double()
+                is_whole_R = known_RH.all(dim=1)
+                squares[feature] += given_RD[is_whole_R].T @ given_RD[is_whole_R]
+                partial_RD, partial_RH = given_RD[~is_whole_R], known_RH[~is_whole_R]
+                for step in range(horizon if len(partial_RD) else 0):
+                    some_RD = partial_RD[partial_RH[:, step]]
+                    squares[feature, step] += some_RD.T @ some_RD
+        size_FH = squares.diagonal(dim1=2, dim2=3).mean(dim=2).clamp(min=1.0)
+        penalised = squares + _PENALTY * size_FH[..., None, None] * torch.eye(count, dtype=torch.float64)
+        solved_FHD = torch.linalg.solve(penalised, products.transpose(1, 2)[..., None])[..., 0]
+        self.weights_FDH.copy_(solved_FHD.transpose(1, 2))

@@ -28,6 +28,8 @@ def test_the_longest_name_of_a_release_makes_names_that_kubernetes_takes():
         ({"nameOverride": "waves.shop"}, "tidecast"),
         ({"nameOverride": "n" * 39 + ".waves"}, "shop"),
         ({"fullnameOverride": "waves"}, "2nd.shop"),
+        ({}, "r" * 38 + "--tidecast"),
+        ({"fullnameOverride": "w" * 38 + "--x"}, "tidecast"),
     ],
 )
 def test_every_service_and_label_has_a_name_that_kubernetes_takes(values, release):

@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, objects, of_kind, refusal
+from chart.rendering import CHART, ROOT, named, objects, of_kind, refusal
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = yaml.safe_load((CHART / "values.schema.json").read_text())
@@ -28,6 +28,7 @@ def parts(schema, path=()):
     ("values", "place", "problem"),
     [
         ({"operater": {}}, "''", "'operater' not allowed"),
+        ({"networkPolicy": {"keda": {"peers": []}}}, "'/networkPolicy/keda/peers'", "minItems: got 0, want 1"),
         ({"operator": {"replica": 3}}, "'/operator'", "'replica' not allowed"),
         ({"predictor": {"gpu": {"enable": True}}}, "'/predictor/gpu'", "'enable' not allowed"),
         ({"monitoring": {"serviceMonitors": {}}}, "'/monitoring'", "'serviceMonitors' not allowed"),
@@ -191,3 +192,11 @@ def test_a_row_of_the_charts_page_without_a_meaning_is_a_field_of_kubernetes():
 
     assert {path.split(".")[0] for path in bare} == {"operator", "predictor"}
     assert not [path for path in bare if path.split(".")[1] not in of_a_pod and tuple(path.split(".")[1:]) not in below]
+
+
+def test_a_digest_names_the_image_whatever_the_tag_is():
+    digest = "sha256:" + "0" * 64
+    found = objects({"operator": {"image": {"tag": "latest", "digest": digest}}})
+
+    (container,) = named(found, "Deployment", "tidecast-operator")["spec"]["template"]["spec"]["containers"]
+    assert container["image"].endswith(f"@{digest}")

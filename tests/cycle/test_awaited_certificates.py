@@ -77,6 +77,21 @@ async def test_an_authority_that_is_taken_away_leaves_nobody_answered(tmp_path, 
         await comes_true(lambda: not serves.unanswered)
         cluster.config_map = None
         await comes_true(lambda: "extension-apiserver-authentication" in serves.unanswered)
+        assert not serves.awaited
+
+
+async def test_an_authority_that_is_taken_away_neither_holds_up_cycles_nor_takes_keda_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "REFRESH_SECONDS", 0.01)
+    write_certificate(tmp_path)
+    cluster = FakeCluster(config_map(Authority().pem))
+    serves = served("--keda-address=127.0.0.1:0", *metrics_api(tmp_path), cluster=cluster)
+
+    async with running(serves):
+        await comes_true(lambda: not serves.unanswered)
+        cluster.config_map = None
+        await comes_true(lambda: "extension-apiserver-authentication" in serves._metrics_api.why_not_ready)
+        assert not serves.awaited
+        assert not serves.unanswered
 
 
 async def test_the_relay_is_for_replicas_and_keeps_no_autoscaler_away(tmp_path):

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from builders.recordings import HALF_HOUR, averaged, delayed, recording, untrained
+from builders.recordings import HALF_HOUR, averaged, delayed, recording
+from tidecast_contract import features
+from tidecast_contract.features import index_of
 from tidecast_predictor.batch import assemble
-from tidecast_predictor.calibrating import HeldOut, calibrate
+from tidecast_predictor.calibrating import HeldOut, calibrate, share_of_least_error
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.learning import Lesson, Sampler, solve_line
@@ -22,7 +24,7 @@ from tidecast_predictor.straight_line import LIMIT, StraightLine
 
 FEATURES, WINDOW, HORIZON = 6, 16, 2
 ARCHITECTURE = Architecture(HALF_HOUR, WINDOW, HORIZON, hidden=8, head=8)
-REQUESTS = 0
+REQUESTS, CPU = 0, index_of(features.CPU)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +58,21 @@ class Moments:
         return HeldOut([(self.material(), self.came())], SCALES, self.unit)
 
 
+def both(steps):
+    """CPU beside the requests."""
+    snapshot = averaged(steps)
+    snapshot.values[..., CPU] = averaged(steps + 1).values[1:, :, REQUESTS] / 100
+    return snapshot
+
+
 def graph_of(batch):
     return CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
+
+
+def with_gaps(snapshot, share):
+    values = snapshot.values.copy()
+    values[np.random.default_rng(5).random(values.shape[:2]) < share] = np.nan
+    return replace(snapshot, values=values)
 
 
 def error_of_line(moments):
@@ -67,7 +82,7 @@ def error_of_line(moments):
     batch = assemble(moments.material(), ARCHITECTURE)
     came = (moments.came() - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
     error = (model.line(batch, graph_of(batch)) - came)[..., REQUESTS, 0]
-    return float(error.abs().mean() / came[..., REQUESTS, 0].abs().mean())
+    return float(error.abs().nanmean() / came[..., REQUESTS, 0].abs().nanmean())
 
 
 def test_a_line_finds_how_overlapping_rates_follow_each_other():
@@ -79,6 +94,32 @@ def test_a_line_sees_what_comes_along_the_calls():
     linked = delayed(1200)
     alone = replace(linked, calls=np.zeros((2, 0), np.int64), rates=np.zeros(0, np.float32))
     assert error_of_line(Moments(linked)) < 0.75 * error_of_line(Moments(alone))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_line_is_solved_for_where_measurements_are_missing(share):
+    assert error_of_line(Moments(with_gaps(averaged(2000), share))) < 0.9
+
+
+def test_a_line_of_one_metric_is_not_moved_by_an_outage_of_another():
+    line, whole = StraightLine(ARCHITECTURE), assemble(Moments(both(200)).material(), ARCHITECTURE)
+    line.weights_FDH.normal_(std=0.1)
+    snapshot = both(200)
+    snapshot.values[150:, :, REQUESTS] = np.nan
+    dark = assemble(Moments(snapshot).material(), ARCHITECTURE)
+    said, of_dark = line(whole, graph_of(whole)), line(dark, graph_of(dark))
+    torch.testing.assert_close(said[..., CPU, :], of_dark[..., CPU, :])
+    assert not torch.allclose(said[..., REQUESTS, :], of_dark[..., REQUESTS, :])
+
+
+def test_a_line_says_the_same_of_a_service_of_any_size():
+    small, large = (Moments(recording(size * averaged(200).values[..., 0] / 50)) for size in (5e3, 5e6))
+    line = StraightLine(ARCHITECTURE)
+    line.weights_FDH.normal_(std=0.1)
+    said = [
+        line(batch, graph_of(batch)) for batch in (assemble(one.material(), ARCHITECTURE) for one in (small, large))
+    ]
+    torch.testing.assert_close(*said, rtol=0.01, atol=0.01)
 
 
 def test_a_line_that_is_not_solved_for_says_nothing_and_has_no_say():
@@ -105,8 +146,7 @@ def test_a_line_goes_no_further_than_its_limit():
 
 
 def test_of_a_full_share_median_and_mean_are_those_of_the_line_and_bands_keep_their_width():
-    model, batch = untrained().model, assemble(Moments(averaged(100)).material(), ARCHITECTURE)
-    model = GcnGru(ARCHITECTURE).eval()
+    model, batch = GcnGru(ARCHITECTURE).eval(), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
     model.line.weights_FDH.normal_(std=0.1)
     before = model(batch)
     model.line.shares_FH2.fill_(1.0)
@@ -130,6 +170,14 @@ def test_a_line_that_is_wrong_is_not_believed():
     model.line.weights_FDH.normal_(std=3)
     calibrate(model, [moments.held_out()])
     assert (model.line.shares_FH2[REQUESTS] < 0.1).all()
+
+
+def test_a_line_that_gains_next_to_nothing_is_left_out():
+    errors = torch.ones(21, 1, 2)
+    errors[10] = torch.tensor([[0.996, 0.9]])
+    known = torch.ones(1, 2)
+    assert share_of_least_error([(errors[..., :1], known[:, :1])]).tolist() == [[0.0]]
+    assert share_of_least_error([(errors[..., 1:], known[:, 1:])]).tolist() == [[0.5]]
 
 
 def test_a_feature_that_was_never_measured_is_left_to_the_network():

@@ -63,6 +63,7 @@ class MetricsApi:
         self._gate = Gate()
         self._taken: tuple[KeyPair, FrontProxy] | None = None
         self._front_proxy: FrontProxy | None = None
+        self._has_certificate = False
         self._problem = "not started"
         self._port = address[1]
         self._server = web.Server(self._handle, access_log=None, keepalive_timeout=_KEEP_SECONDS)
@@ -83,6 +84,11 @@ class MetricsApi:
     def is_shut(self) -> bool:
         """Whether nobody at all is answered: a certificate is awaited, or whom to believe."""
         return self._taken is None
+
+    @property
+    def awaits_certificate(self) -> bool:
+        """Whether nobody is answered because somebody is still to bring the first certificate."""
+        return not self._has_certificate
 
     async def start(self) -> None:
         """
@@ -131,6 +137,7 @@ class MetricsApi:
         try:
             try:
                 pair = await asyncio.to_thread(self._certificates.current)
+                self._has_certificate = True
             finally:  # that an authority is taken away counts also while there is no certificate
                 front_proxy = await self._front_proxy_now()
             if front_proxy is None:
