@@ -21,8 +21,8 @@ EVERYTHING = (set(ANNOTATIONS), set(RAISED), True)
 
 
 def leading(autoscalers):
-    """Floors of a process that leads."""
-    return Floors(autoscalers, may_write=lambda: True, clock=lambda: NOW)
+    """Floors of a process that has led for long."""
+    return Floors(autoscalers, may_write=lambda: True, clock=lambda: NOW, hold_seconds=0)
 
 
 class Shop:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from builders.autoscalers import NOW, OWNERS, Crash, FakeAutoscalers, autoscaler, board, entry
 from tidecast_operator.errors import ApiServerUnavailable
 from tidecast_operator.hints.board import Board
+from tidecast_operator.hints.hint import HOLD_SECONDS
 from tidecast_operator.outlets.floors.claim import ANNOTATIONS, FLOOR, RAISED, SELECTOR
 from tidecast_operator.outlets.floors.floors import Floors
 from tidecast_operator.scaling import Mode
@@ -80,6 +81,7 @@ class World:
     originals: dict[str, int] = field(default_factory=dict)
     unlabelled: set[str] = field(default_factory=set)
     may_write: bool = True
+    now: float = NOW
     made: int = 0
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class World:
         self.start()
 
     def start(self) -> None:
-        self.floors = Floors(self.fake, may_write=lambda: self.may_write, clock=lambda: NOW, threads=1)
+        self.floors = Floors(self.fake, may_write=lambda: self.may_write, clock=lambda: self.now, threads=1)
 
     def create(self, name: str, floor: int) -> None:
         self.made += 1
@@ -226,11 +228,21 @@ def test_after_any_history_one_good_cycle_with_nothing_asked_gives_everything_ba
 
 @given(any_history, st.integers(1, 40))
 @thorough
-def test_after_any_history_one_good_cycle_raises_each_floor_to_exactly_what_is_asked(history, replicas):
+def test_after_any_history_good_cycles_lower_no_floor_at_once_and_raise_each_to_exactly_what_is_asked(
+    history, replicas
+):
     world = lived(history)
     world.fake.cache = None
+    asked = board(*(asking(name, replicas) for name in NAMES))
+    before = {name: world.fake[name].min_replicas for name in world.originals}
 
-    world.floors.follow(board(*(asking(name, replicas) for name in NAMES)))
+    world.floors.follow(asked)
+    for name, floor in before.items():
+        found = world.fake[name]
+        is_asked_for = found.target_name == name and found.labels
+        assert not is_asked_for or found.min_replicas >= min(floor, found.max_replicas)
+    world.now += HOLD_SECONDS
+    world.floors.follow(asked)
 
     for name, original in world.originals.items():
         found = world.fake[name]

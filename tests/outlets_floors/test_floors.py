@@ -4,6 +4,7 @@ from builders.autoscalers import OWNERS, autoscaler, entry, unavailable
 from builders.following_floors import Following
 from tidecast_operator.api_answers import WriteRefused
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.hints.hint import HOLD_SECONDS
 from tidecast_operator.outlets.floors.claim import Claim
 
 
@@ -29,6 +30,33 @@ def test_a_floor_that_stands_is_looked_at_and_not_written():
 
     assert (report.raised, one.fake.writes) == (0, 1)
     assert report.floors == {("shop", "checkout"): Claim(2, 9, "checkout")}
+
+
+def test_a_process_that_begins_to_lead_lowers_no_floor_before_what_is_held_is_over():
+    """Floors are written before statuses: what the one before asked for last may be told by the floor alone."""
+    one = Following()
+    one.follow(entry())
+    one.restart()
+
+    one.follow(entry(replicas=4))
+    assert one.fake["checkout"].min_replicas == 9
+    one.now += HOLD_SECONDS
+    one.follow(entry(replicas=4))
+
+    assert one.fake["checkout"].min_replicas == 4
+
+
+def test_a_process_that_leads_again_lowers_no_floor_at_once_either():
+    one = Following()
+    one.follow(entry())
+    one.now += HOLD_SECONDS
+    one.may_write = False
+    one.follow(entry())
+    one.may_write = True
+
+    one.follow(entry(replicas=4))
+
+    assert one.fake["checkout"].min_replicas == 9
 
 
 def test_a_new_process_gives_back_what_the_one_before_has_raised():

@@ -47,6 +47,29 @@ def test_a_changed_hint_moves_a_raised_floor_and_keeps_the_original():
     assert only_step(board(entry(replicas=7)), raised()).claim == Claim(2, 7, "checkout")
 
 
+def test_before_floors_may_fall_one_that_stands_is_not_lowered():
+    for asked in (7, 2):
+        planned = plan(board(entry(replicas=asked)), [raised()], NOW, falls_from=NOW + 1)
+        assert (planned.steps, planned.standing) == ((), {("shop", "checkout"): Claim(2, 9, "checkout")})
+
+    (step,) = plan(board(entry(replicas=7)), [raised()], NOW, falls_from=NOW).steps
+    assert step == Raise(raised(), Claim(2, 7, "checkout"))
+
+
+def test_before_floors_may_fall_one_may_rise_and_is_given_back_where_nobody_asks():
+    (rises,) = plan(board(entry(replicas=12)), [raised()], NOW, falls_from=NOW + 1).steps
+    (restored,) = plan(board(), [raised()], NOW, falls_from=NOW + 1).steps
+
+    assert rises == Raise(raised(), Claim(2, 12, "checkout"))
+    assert isinstance(restored, Restore)
+
+
+def test_before_floors_may_fall_the_value_that_somebody_else_wrote_is_not_held():
+    (step,) = plan(board(entry(replicas=7)), [raised(now=5)], NOW, falls_from=NOW + 1).steps
+
+    assert step.claim == Claim(5, 7, "checkout")
+
+
 def test_another_forecast_that_takes_over_is_written_beside_the_floor():
     assert only_step(board(entry("second")), raised()).claim == Claim(2, 9, "second")
 

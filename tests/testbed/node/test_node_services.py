@@ -8,6 +8,15 @@ from tidecast_simulator.testbed import binaries
 pytestmark = pytest.mark.real(*binaries.ALL)
 
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+FETCH_ONCE_IT_ANSWERS = f"""
+import time
+while True:
+    try:
+        {FETCH}
+        time.sleep(600)
+    except OSError:
+        time.sleep(0.2)
+"""
 FETCH_TOLD = f"import sys; sys.argv[1] = open(sys.argv[1]).read(); {FETCH}"
 
 
@@ -77,7 +86,7 @@ def test_a_service_of_unready_pods_can_be_asked_for(kept):
 
 
 def test_containers_of_a_pod_meet_on_the_loopback(kept):
-    beside = fetching("http://127.0.0.1:8080/", code=f"import time; time.sleep(2); {FETCH}; time.sleep(600)")
+    beside = fetching("http://127.0.0.1:8080/", code=FETCH_ONCE_IT_ANSWERS)
     local = web() | {"args": ["--address=127.0.0.1:8080"]}
     kept.apply(pod("both", local, beside))
 

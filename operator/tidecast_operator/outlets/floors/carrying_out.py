@@ -21,7 +21,7 @@ from tidecast_operator.hints.board import Board
 from tidecast_operator.outlets.floors.claim import ANNOTATIONS, BY, RAISED, Claim, is_marked
 from tidecast_operator.outlets.floors.looking import Reads, Seen
 from tidecast_operator.outlets.floors.parallel import each
-from tidecast_operator.outlets.floors.plan import FloorProblem, Key, Raise, Restore, plan
+from tidecast_operator.outlets.floors.plan import FloorProblem, Key, Plan, Raise, Restore, plan
 
 _log = logging.getLogger(__name__)
 _TRIES = 3  # for an autoscaler that changes under our hands; its status does every few seconds
@@ -87,24 +87,28 @@ class Round:
         report: What becomes of it is added here.
         now: Unix seconds; asked before each single write, and raises `Interrupted` when there is to be none.
         threads: How many writes are under way at once.
+        falls_from: Unix seconds; before that no hint that asks for less lowers a floor that stands.
 
     Attributes:
         marked: Where anything of ours stands, as far as is known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what was seen of whom, what is asked for, and what bounds it
         self,
         autoscalers: AutoscalerDoor,
         board: Board,
         report: FloorReport,
         now: Callable[[], float],
         threads: int,
+        *,
+        falls_from: float = 0.0,
     ) -> None:
         self._autoscalers = autoscalers
         self._board = board
         self._report = report
         self._now = now
         self._threads = threads
+        self._falls_from = falls_from
         self._lock = threading.Lock()
         self._is_over = False
         self._failures = 0  # in a row
@@ -118,7 +122,7 @@ class Round:
         Raises:
             Interrupted: If leadership is lost before the first write.
         """
-        planned = plan(self._board, seen.autoscalers.values(), self._now(), unread=seen.unread)
+        planned = self._plan(seen.autoscalers.values(), seen.unread)
         self.marked = {key for key, one in seen.autoscalers.items() if is_marked(one)} | seen.unread.keys()
         self._report.floors |= planned.standing
         self._report.problems += planned.problems
@@ -132,6 +136,9 @@ class Round:
         while self._unmarking:
             steps, self._unmarking = self._unmarking, []
             self._all(steps)
+
+    def _plan(self, autoscalers: Iterable[Autoscaler], unread: Mapping[Key, str] | None = None) -> Plan:
+        return plan(self._board, autoscalers, self._now(), unread=unread, falls_from=self._falls_from)
 
     def _all(self, steps: Sequence[Raise | Restore]) -> None:
         each(self._try, steps, threads=self._threads)
@@ -172,7 +179,7 @@ class Round:
             if fresh is None:
                 self.marked.discard(step.autoscaler.key)
                 return
-            again = plan(self._board, [fresh], self._now())
+            again = self._plan([fresh])
             self._lose(again.problems)
             if not again.steps:
                 self._report.floors |= again.standing

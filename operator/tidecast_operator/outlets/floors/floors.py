@@ -8,6 +8,7 @@ from functools import partial
 
 from tidecast_operator.errors import ApiServerUnavailable, TidecastError
 from tidecast_operator.hints.board import Board
+from tidecast_operator.hints.hint import HOLD_SECONDS
 from tidecast_operator.outlets.floors.carrying_out import AutoscalerDoor, FloorReport, Interrupted, Round
 from tidecast_operator.outlets.floors.looking import Look, Seen
 from tidecast_operator.outlets.floors.plan import Key, named
@@ -29,9 +30,10 @@ class Floors:
         clock: Unix seconds.
         budget_seconds: No write is begun later than this after all were looked at.
         threads: How many requests are under way at once.
+        hold_seconds: So long after it began to lead this process lowers no floor that it found raised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a door, who may use it, and its settings
         self,
         autoscalers: AutoscalerDoor,
         *,
@@ -39,17 +41,22 @@ class Floors:
         clock: Callable[[], float] = time.time,
         budget_seconds: float = _BUDGET_SECONDS,
         threads: int = _THREADS,
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self._autoscalers = autoscalers
         self._may_write = may_write
         self._clock = clock
         self._budget_seconds = budget_seconds
         self._threads = threads
+        self._hold_seconds = hold_seconds
         self._look = Look(autoscalers, threads=threads)
         # Whether every autoscaler was looked at since this replica leads: before, there may be marks without a label,
         # of an earlier release or where somebody took the label away.
         self._has_seen_all = False
         self._marked: frozenset[Key] = frozenset()
+        # What stands from another replica's time may have been asked for just before, as statuses are written after floors: no hint
+        # that asks for less lowers it before what is held is over. 0 while this replica does not lead.
+        self._falls_from = 0.0
         # Whether the last look found nothing of ours, and nobody but this process can have raised a floor since.
         self._is_clean = False
 
@@ -67,7 +74,9 @@ class Floors:
         report = FloorReport()
         if not self._may_write():
             self._is_clean = self._has_seen_all = False
+            self._falls_from = 0.0
             return report
+        self._falls_from = self._falls_from or self._clock() + self._hold_seconds
         names = named(board)
         if not board.is_known or (self._is_clean and not names):
             return report
@@ -123,7 +132,7 @@ class Floors:
         try:
             seen = look(partial(self._now, self._clock() + _LOOK_SECONDS))
             now = partial(self._now, self._clock() + budget_seconds)
-            work = Round(self._autoscalers, board, report, now, self._threads)
+            work = Round(self._autoscalers, board, report, now, self._threads, falls_from=self._falls_from)
             work.run(seen)
         except Interrupted:
             report.error = report.error or ApiServerUnavailable(

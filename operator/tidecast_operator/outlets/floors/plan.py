@@ -100,7 +100,12 @@ def named(board: Board) -> frozenset[Key]:
 
 
 def plan(
-    board: Board, autoscalers: Iterable[Autoscaler], now: float, *, unread: Mapping[Key, str] | None = None
+    board: Board,
+    autoscalers: Iterable[Autoscaler],
+    now: float,
+    *,
+    unread: Mapping[Key, str] | None = None,
+    falls_from: float = 0.0,
 ) -> Plan:
     """
     What there is to do, as far as *autoscalers* go.
@@ -112,6 +117,7 @@ def plan(
         autoscalers: As they were read.
         now: Unix seconds.
         unread: Those that could not be read, and why.
+        falls_from: Unix seconds; before that no hint that asks for less lowers a floor that stands.
     """
     if not board.is_known:
         return Plan()
@@ -127,7 +133,7 @@ def plan(
     for key, autoscaler in found.items():
         wish = wishes.get(key, "no ServicePerformanceForecast asks for it")
         try:
-            step = _step(autoscaler, wish)
+            step = _step(autoscaler, wish, may_fall=now >= falls_from)
         except Garbled as error:
             step = Restore(autoscaler, None, f"{error}; the floor of {autoscaler.min_replicas} is left as it is")
             problems.append(_garbled(autoscaler, wish, step.reason))
@@ -140,13 +146,14 @@ def plan(
     return Plan((*restores, *raises), standing, tuple(problems))
 
 
-def _step(autoscaler: Autoscaler, wish: _Wish | str) -> Raise | Restore | Claim | None:
+def _step(autoscaler: Autoscaler, wish: _Wish | str, *, may_fall: bool) -> Raise | Restore | Claim | None:
     claim = claim_on(autoscaler)
     # Another value than ours is what somebody wants since: it is the new original.
     is_ours = claim is not None and autoscaler.min_replicas == claim.floor
     original = claim.original if claim is not None and is_ours else autoscaler.min_replicas
     if isinstance(wish, _Wish):
-        wanted = Claim(original, min(wish.replicas, autoscaler.max_replicas), wish.by)
+        least = claim.floor if claim is not None and is_ours and not may_fall else 0
+        wanted = Claim(original, min(max(wish.replicas, least), autoscaler.max_replicas), wish.by)
         if wanted.floor > original:
             stands = is_ours and claim == wanted and autoscaler.is_held and is_labelled(autoscaler)
             return wanted if stands else Raise(autoscaler, wanted)
