@@ -7,7 +7,7 @@ from tidecast_simulator.testbed import binaries
 
 pytestmark = pytest.mark.real(*binaries.ALL)
 
-FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode(), flush=True)"
 FETCH_ONCE_IT_ANSWERS = f"""
 import time
 while True:
