@@ -2,13 +2,13 @@
 The process that runs cycles, against the real API server: alive without the certificate of its metrics API, and not ready.
 """
 
-import subprocess
 import sys
 
 import pytest
 
 from builders.serving import Probed, write_certificate
 from builders.waiting import eventually
+from tidecast_simulator.testbed.process import Process
 
 pytestmark = pytest.mark.real
 
@@ -23,15 +23,13 @@ def test_a_replica_is_not_ready_before_the_metrics_api_has_its_certificate(defin
         "--metrics-api-address=127.0.0.1:0",
         f"--metrics-api-tls-folder={folder}",
     ]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "tidecast_operator", "run", *flags], stderr=log)
-        try:
-            eventually(lambda: probed.answers("/readyz", 503, f"not ready: metrics API: {folder}"), 120)
-            assert probed.answers("/healthz", 200)
-            write_certificate(folder)
-            eventually(lambda: probed.answers("/readyz", 200), 120)
-        finally:
-            process.terminate()
-            process.wait(60)
+    process = Process.start([sys.executable, "-m", "tidecast_operator", "run", *flags], log=tmp_path / "log")
+    try:
+        eventually(lambda: probed.answers("/readyz", 503, f"not ready: metrics API: {folder}"), 120)
+        assert probed.answers("/healthz", 200)
+        write_certificate(folder)
+        eventually(lambda: probed.answers("/readyz", 200), 120)
+    finally:
+        process.stop(timeout_seconds=60)
 
-    assert process.returncode == 0
+    assert process.exit_code == 0

@@ -2,7 +2,6 @@
 Ports whose certificate somebody is still to bring: who is told that they are not answered yet, and when they are.
 """
 
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from builders.metrics_api import Authority, config_map
 from builders.serving import FakeCluster, Probed, comes_true, running, served, write_certificate
 from builders.waiting import eventually
 from tidecast_operator.outlets.metrics_api import server
+from tidecast_simulator.testbed.process import Process
 
 
 def keda_with_tls(folder):
@@ -106,12 +106,11 @@ def test_a_process_is_alive_and_not_ready_until_the_certificate_is_there(tmp_pat
     probed = Probed()
     flags = [unreachable(tmp_path), f"--http-address={probed.address}"]
     flags += ["--relay-target=127.0.0.1:9", *keda_with_tls(tmp_path)]
-    process = subprocess.Popen([sys.executable, "-m", "tidecast_operator", "serve", *flags], stderr=subprocess.DEVNULL)
+    process = Process.start([sys.executable, "-m", "tidecast_operator", "serve", *flags], log=tmp_path / "log")
     try:
         eventually(lambda: probed.answers("/readyz", 503, f"KEDA: --keda-tls-certificate: {tmp_path / 'tls.crt'}"), 90)
         assert probed.answers("/healthz", 200)
         write_certificate(tmp_path)
         eventually(lambda: probed.answers("/readyz", 200), 90)
     finally:
-        process.terminate()
-        process.wait(60)
+        process.stop(timeout_seconds=60)

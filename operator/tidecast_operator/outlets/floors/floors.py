@@ -54,8 +54,8 @@ class Floors:
         # of an earlier release or where somebody took the label away.
         self._has_seen_all = False
         self._marked: frozenset[Key] = frozenset()
-        # What stands from another replica's time may have been asked for just before, as statuses are written after floors: no hint
-        # that asks for less lowers it before what is held is over. 0 while this replica does not lead.
+        # What stands from another replica's time may have been asked for just before, as statuses are written after
+        # floors: no hint that asks for less lowers it before this time. 0 while this replica does not lead.
         self._falls_from = 0.0
         # Whether the last look found nothing of ours, and nobody but this process can have raised a floor since.
         self._is_clean = False
