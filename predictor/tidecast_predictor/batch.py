@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture
+from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.levels import HALF_LIVES, LIMIT, over_window, relative, staleness, steps_without
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.time_encoding import encode
@@ -133,6 +134,10 @@ class OriginInputs:
         """The same on another device."""
         return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
+    def in_changes(self, truth_NBPFH: Tensor) -> Tensor:
+        """What came true on the model's scale, as the model says it: changes in usual changes."""
+        return (truth_NBPFH - self.centre_NBPF[..., None]) / self.scale_NF[:, None, None, :, None]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch(OriginInputs):
@@ -152,6 +157,10 @@ class Batch(OriginInputs):
     origins_BP: Tensor
     calls_2E: Tensor
     rates_E: Tensor
+
+    def graph(self) -> CallGraph:
+        """Who calls whom, ready to propagate along."""
+        return CallGraph.of(self.calls_2E, self.rates_E, len(self.steps_NBTC))
 
 
 def assemble(material: Material, architecture: Architecture) -> Batch:

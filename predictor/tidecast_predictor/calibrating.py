@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tidecast_predictor.batch import Batch, Material, assemble
-from tidecast_predictor.convolution import CallGraph
+from tidecast_predictor.batch import Material, assemble
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.scaling import Scale, tensor_to_units
 from tidecast_predictor.scores import stretch
@@ -102,15 +101,16 @@ def stretches(
 
 def _say(model: GcnGru, material: Material, came: Tensor, held: HeldOut) -> _Said:
     with torch.inference_mode():
-        batch: Batch = assemble(material, model.architecture).to(model.device)
+        batch = assemble(material, model.architecture).to(model.device)
         answer = model(batch)
-        line = model.line(batch, CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC)))
+        line = model.line(batch, batch.graph())
+        changes = batch.in_changes(came.to(model.device))
     centre, scale = (one.cpu() for one in (batch.centre_NBPF[:, :, 0, :, None], batch.scale_NF[:, None, :, None]))
     return _Said(
         quantiles=answer.quantiles_NBPFHQ[:, :, 0].cpu(),
         mean=answer.mean_NBPFH[:, :, 0].cpu(),
         line=line[:, :, 0].cpu(),
-        came=(came[:, :, 0] - centre) / scale,
+        came=changes[:, :, 0].cpu(),
         centre=centre,
         scale=scale,
         unit=torch.from_numpy(held.unit_NF)[:, None, :, None],

@@ -12,9 +12,10 @@ from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.calibrating import calibrate
 from tidecast_predictor.checkpoint import Checkpoint, version_of
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture, TrainingSettings
-from tidecast_predictor.learning import Learner, Lesson, Progress, Sampler, Watch, solve_line
+from tidecast_predictor.learning import Learner, Progress, Watch, solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.recording import Recording
+from tidecast_predictor.sampling import Lesson, Sampler
 from tidecast_predictor.scaling import SCALES
 from tidecast_predictor.scores import spread
 from tidecast_predictor.subgraphs import among, sample

@@ -95,7 +95,7 @@ class GcnGru(nn.Module):
 
     def forward(self, batch: Batch) -> Answer:
         """Forecast each origin of each sample."""
-        graph = CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
+        graph = batch.graph()
         return self.answer(batch, self._recur(batch, graph), graph)
 
     def answer(self, inputs: OriginInputs, state_NBPD: Tensor, graph: CallGraph) -> Answer:

@@ -195,6 +195,11 @@ class Recording:
         courses_BPHNF = torch.stack([self._courses(bases_P, 1, horizon, features) for bases_P in bases_BP])
         return courses_BPHNF.permute(3, 0, 1, 4, 2).contiguous()
 
+    def came_after(self, material: Material, architecture: Architecture) -> Tensor:
+        """The targets of a material that was cut out of this recording."""
+        begins_B1 = (material.times_BT[:, :1] - self.start_time) // self.step_seconds
+        return self.targets(begins_B1 + material.origins_BP, architecture)
+
     def _days(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
         """What surrounds the same moment of the days before, as `Material.days_BPWJNF`."""
         around_J = around(architecture.horizon_steps)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import ModelKind
@@ -90,11 +89,9 @@ class Validation:
 
     def held_out(self) -> HeldOut:
         """The moments as a model is calibrated on them."""
-        return HeldOut(((material, self._came(material)) for material in self._materials()), SCALES, self._scale)
-
-    def _came(self, material: Material) -> Tensor:
-        begins = (material.times_BT[:, :1] - self._recording.start_time) // self._recording.step_seconds
-        return self._recording.targets(material.origins_BP + begins, self._architecture)
+        came_after = self._recording.came_after
+        moments = ((material, came_after(material, self._architecture)) for material in self._materials())
+        return HeldOut(moments, SCALES, self._scale)
 
     def _naive_medians(self, snapshot: Snapshot) -> dict[ModelKind, NDArray[np.float32]]:
         """What the naive methods said at every held-out moment, each (S, N, F, H)."""

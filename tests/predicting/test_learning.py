@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from builders.recordings import HALF_HOUR, averaged, seasonal
-from tidecast_predictor import learning
+from tidecast_predictor import sampling
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.learning import Lesson, Sampler
 from tidecast_predictor.recording import Recording
+from tidecast_predictor.sampling import Lesson, Sampler
 from tidecast_predictor.scaling import SCALES
 
 ARCHITECTURE = Architecture(step_seconds=HALF_HOUR, window_steps=8, horizon_steps=4)
@@ -18,7 +18,7 @@ ARCHITECTURE = Architecture(step_seconds=HALF_HOUR, window_steps=8, horizon_step
 
 def drawn(monkeypatch, shifted, snapshot=None):
     """The first draw when the days before are shifted with that chance."""
-    monkeypatch.setattr(learning, "_SHIFTED", shifted)
+    monkeypatch.setattr(sampling, "_SHIFTED", shifted)
     recording = Recording.of(snapshot or seasonal(20))
     reference = recording.reference(recording.steps, ARCHITECTURE.horizon_steps)
     lesson = Lesson(recording, reference, recording.steps, SCALES, np.ones((recording.services, 6), np.float32))

@@ -14,10 +14,10 @@ from tidecast_contract.features import index_of
 from tidecast_predictor.batch import assemble
 from tidecast_predictor.calibrating import HeldOut, calibrate, share_of_least_error
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.convolution import CallGraph
-from tidecast_predictor.learning import Lesson, Sampler, solve_line
+from tidecast_predictor.learning import solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.recording import Recording
+from tidecast_predictor.sampling import Lesson, Sampler
 from tidecast_predictor.scaling import SCALES
 from tidecast_predictor.scores import spread
 from tidecast_predictor.straight_line import LIMIT, StraightLine
@@ -65,10 +65,6 @@ def both(steps):
     return snapshot
 
 
-def graph_of(batch):
-    return CallGraph.of(batch.calls_2E, batch.rates_E, len(batch.steps_NBTC))
-
-
 def with_gaps(snapshot, share):
     values = snapshot.values.copy()
     values[np.random.default_rng(5).random(values.shape[:2]) < share] = np.nan
@@ -81,7 +77,7 @@ def error_of_line(moments):
     solve_line(model, moments.sampler())
     batch = assemble(moments.material(), ARCHITECTURE)
     came = (moments.came() - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
-    error = (model.line(batch, graph_of(batch)) - came)[..., REQUESTS, 0]
+    error = (model.line(batch, batch.graph()) - came)[..., REQUESTS, 0]
     return float(error.abs().nanmean() / came[..., REQUESTS, 0].abs().nanmean())
 
 
@@ -107,7 +103,7 @@ def test_a_line_of_one_metric_is_not_moved_by_an_outage_of_another():
     snapshot = both(200)
     snapshot.values[150:, :, REQUESTS] = np.nan
     dark = assemble(Moments(snapshot).material(), ARCHITECTURE)
-    said, of_dark = line(whole, graph_of(whole)), line(dark, graph_of(dark))
+    said, of_dark = line(whole, whole.graph()), line(dark, dark.graph())
     torch.testing.assert_close(said[..., CPU, :], of_dark[..., CPU, :])
     assert not torch.allclose(said[..., REQUESTS, :], of_dark[..., REQUESTS, :])
 
@@ -117,14 +113,14 @@ def test_a_line_says_the_same_of_a_service_of_any_size():
     line = StraightLine(ARCHITECTURE)
     line.weights_FDH.normal_(std=0.1)
     said = [
-        line(batch, graph_of(batch)) for batch in (assemble(one.material(), ARCHITECTURE) for one in (small, large))
+        line(batch, batch.graph()) for batch in (assemble(one.material(), ARCHITECTURE) for one in (small, large))
     ]
     torch.testing.assert_close(*said, rtol=0.01, atol=0.01)
 
 
 def test_a_line_that_is_not_solved_for_says_nothing_and_has_no_say():
     model, batch = GcnGru(ARCHITECTURE).eval(), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
-    assert (model.line(batch, graph_of(batch)) == 0).all()
+    assert (model.line(batch, batch.graph()) == 0).all()
     before = model(batch).quantiles_NBPFHQ
     model.line.weights_FDH.normal_()
     assert torch.equal(model(batch).quantiles_NBPFHQ, before)
@@ -141,7 +137,7 @@ def test_a_network_that_learns_is_not_mixed_with_the_line():
 def test_a_line_goes_no_further_than_its_limit():
     line, batch = StraightLine(ARCHITECTURE), assemble(Moments(averaged(100)).material(), ARCHITECTURE)
     line.weights_FDH.normal_(std=1000)
-    said = line(batch, graph_of(batch))
+    said = line(batch, batch.graph())
     assert said.abs().max() == LIMIT
 
 
@@ -150,7 +146,7 @@ def test_of_a_full_share_median_and_mean_are_those_of_the_line_and_bands_keep_th
     model.line.weights_FDH.normal_(std=0.1)
     before = model(batch)
     model.line.shares_FH2.fill_(1.0)
-    after, line = model(batch), model.line(batch, graph_of(batch))
+    after, line = model(batch), model.line(batch, batch.graph())
     torch.testing.assert_close(after.quantiles_NBPFHQ[..., 1], line)
     torch.testing.assert_close(after.mean_NBPFH, line)
     torch.testing.assert_close(after.quantiles_NBPFHQ.diff(dim=-1), before.quantiles_NBPFHQ.diff(dim=-1))

@@ -15,7 +15,7 @@ from tidecast_predictor.evaluation.datasets import Dataset, DatasetUnusable, rea
 from tidecast_predictor.evaluation.methods import METHODS, Effort, Entry, UnknownMethod, chosen
 from tidecast_predictor.evaluation.runner import Plan, Tell, run
 from tidecast_predictor.evaluation.runs import Shelf
-from tidecast_predictor.evaluation.splits import RecordingTooShort, Splitting
+from tidecast_predictor.evaluation.splits import RecordingTooShort, Splitting, split
 from tidecast_predictor.evaluation.summaries import Outcome, reaches_of
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,10 @@ _INTERRUPTED = 130  # as a shell says it
 
 class ExtraMissing(Exception):
     """A package of the extra is not installed; the text says which, and how to get it."""
+
+
+class FlagsUnusable(Exception):
+    """Flags do not fit together, or the folder for results cannot be made; the text names the flag."""
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -61,24 +65,26 @@ def add_flags(command: argparse.ArgumentParser) -> None:
 
 def evaluate(flags: argparse.Namespace, methods: Mapping[str, Entry] = METHODS) -> int:
     """Run the command; its exit status: 1 if a method failed, 2 if nothing could be done, 130 if interrupted."""
+    refusals = (DatasetUnusable, UnknownMethod, ExtraMissing, FlagsUnusable, RecordingTooShort, CannotForecast)
     try:
-        write, bar = _extra()
-        plan = _plan(flags, methods)
-        datasets = read_all(flags.data)
-    except (DatasetUnusable, UnknownMethod, ExtraMissing, ValueError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    flags.out.mkdir(parents=True, exist_ok=True)
-    shelf = Shelf(flags.out / "runs")
-    try:
-        outcomes = list(_outcomes(datasets, plan, shelf, bar))
-    except (RecordingTooShort, CannotForecast) as error:
+        return _evaluated(flags, methods)
+    except refusals as error:
         print(f"evaluate: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         told = "interrupted: what is finished is kept, the same command goes on from there"
         print(f"evaluate: {told}", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
+
+
+def _evaluated(flags: argparse.Namespace, methods: Mapping[str, Entry]) -> int:
+    write, bar = _extra()
+    plan = _plan(flags, methods)
+    datasets = read_all(flags.data)
+    for dataset in datasets:
+        _refuse_short(dataset, plan)
+    shelf = _shelf(flags.out)
+    outcomes = list(_outcomes(datasets, plan, shelf, bar))
     if shelf.others:
         logger.info(
             "%d files in %s are of other data, settings or code and were not used", shelf.others, flags.out / "runs"
@@ -89,11 +95,33 @@ def evaluate(flags: argparse.Namespace, methods: Mapping[str, Entry] = METHODS) 
     return 1 if failed else 0
 
 
+def _refuse_short(dataset: Dataset, plan: Plan) -> None:
+    """
+    Before anything is run: hours of work on other recordings must not end in this.
+
+    Raises:
+        RecordingTooShort: If the recording cannot be parted; the text names it.
+    """
+    try:
+        split(dataset.series, plan.splitting)
+    except RecordingTooShort as error:
+        raise RecordingTooShort(f"{dataset.name}: {error}") from error
+
+
+def _shelf(out: Path) -> Shelf:
+    try:
+        return Shelf(out / "runs")
+    except OSError as error:
+        raise FlagsUnusable(
+            f"--out: {error.filename} cannot be made ({error.strerror}): name another folder"
+        ) from error
+
+
 def _plan(flags: argparse.Namespace, methods: Mapping[str, Entry]) -> Plan:
     horizon = flags.horizon
     offsets = flags.offsets or sorted({1, max(1, horizon // 4), max(1, horizon // 2), horizon})
     if max(offsets) > horizon:
-        raise ValueError(f"--offsets: {max(offsets)} lies beyond the horizon of {horizon} steps")
+        raise FlagsUnusable(f"--offsets: {max(offsets)} lies beyond the horizon of {horizon} steps")
     return Plan(
         splitting=Splitting(flags.window, horizon, flags.split, flags.origins, flags.validation_origins),
         methods=chosen(flags.methods, methods),

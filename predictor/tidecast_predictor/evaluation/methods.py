@@ -34,7 +34,7 @@ _OWN = (
     *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
     *(
         f"{_PREDICTOR}.{name}"
-        for name in ("learning", "calibrating", "conformal", "predicting", "scores", "validation")
+        for name in ("sampling", "learning", "calibrating", "conformal", "predicting", "scores", "validation")
     ),
 )
 

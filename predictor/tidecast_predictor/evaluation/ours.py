@@ -19,10 +19,11 @@ from tidecast_predictor.conformal import stretch_online
 from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, scales_for
 from tidecast_predictor.evaluation.splits import thinned
 from tidecast_predictor.fitting import periods_told_by
-from tidecast_predictor.learning import Learner, Lesson, Sampler, loss_of, solve_line
+from tidecast_predictor.learning import Learner, loss_of, solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import on_scale, rescale
 from tidecast_predictor.recording import Recording
+from tidecast_predictor.sampling import Lesson, Sampler
 from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import spread
 
@@ -216,7 +217,8 @@ class _Judge:
             for material in course.materials(thinned(origins, _JUDGED_ORIGINS), lesson.reference):
                 with torch.inference_mode():
                     batch = assemble(material, course.architecture).to(model.device)
-                    errors.append(float(loss_of(model, batch, _targets(course, material).to(model.device), lesson)))
+                    came = course.recording.came_after(material, course.architecture).to(model.device)
+                    errors.append(float(loss_of(model, batch, came, lesson)))
         return float(np.mean(errors)) if errors else float("inf")
 
     def held_out(self) -> list[HeldOut]:
@@ -231,13 +233,7 @@ def _with_targets(
     course: Course, origins: NDArray[np.int64], reference: Reference
 ) -> Iterator[tuple[Material, Tensor]]:
     for material in course.materials(thinned(origins, _CALIBRATED_ORIGINS), reference):
-        yield material, _targets(course, material)
-
-
-def _targets(course: Course, material: Material) -> Tensor:
-    recording = course.recording
-    bases = material.origins_BP + (material.times_BT[:, :1] - recording.start_time) // recording.step_seconds
-    return recording.targets(bases, course.architecture)
+        yield material, course.recording.came_after(material, course.architecture)
 
 
 def _by_origin(values_NBPX: Tensor) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ Draws what was found: skill, error by offset, coverage by offset. One file each 
 Colours are those of Okabe and Ito, which colour-blind readers tell apart too; what is not in the foreground is grey.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tidecast_predictor.evaluation.ranking import Compared
+from tidecast_predictor.evaluation.tables import number
 
 INK = "#222222"
 MUTED = "#777777"
@@ -37,13 +39,16 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": MUTED,
     "ytick.color": INK,
     "text.color": INK,
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 
 def draw(each: Compared, folder: Path) -> list[Path]:
     """All pictures of a recording; the files written."""
     paths = [folder / f"{what}-{each.name}.png" for what in ("skill", "error", "coverage")]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box; the tables have the name.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
         _draw_skill(each, paths[0])
         _draw_errors(each, paths[1])
         if not _draw_coverage(each, paths[2]):
@@ -78,7 +83,7 @@ def _draw_skill(each: Compared, path: Path) -> None:
         )
         for place, (value, end) in enumerate(zip(middle, high, strict=True)):
             axes.annotate(
-                f"{value:.1f} %",
+                number(value / 100, percent=True),
                 (max(end, 0), place),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -104,7 +109,7 @@ def _draw_errors(each: Compared, path: Path) -> None:
     shown = _foremost(each, names)
     for panel, measure in zip(panels, ("mae", "rmse"), strict=True):
         panel.grid(visible=True)
-        tops = []
+        tops, bottoms = [], [np.ones(1)]
         for name in (*(name for name in names if name not in shown), *shown):
             lines = [each.mean(name, f"relative_{measure}", place) for place in alone]
             middle, low, high = (np.array([getattr(line, end) for line in lines]) for end in ("median", "low", "high"))
@@ -112,12 +117,15 @@ def _draw_errors(each: Compared, path: Path) -> None:
             front = name in shown
             label = name if front else None
             marker = _MARKERS[list(shown).index(name)] if front else None
+            bottoms.append(middle)
             panel.plot(offsets, middle, color=colour, lw=2 if front else 1, marker=marker, ms=4, label=label)
             if front:
                 panel.fill_between(offsets, low, high, color=colour, alpha=0.15, lw=0)
                 tops.append(high)
         if tops and np.isfinite(tops).any():
-            panel.set_ylim(top=max(1.08, 1.05 * float(np.nanmax(tops))))
+            # Both ends: what runs out of the picture at the top would else stretch it at the bottom.
+            bottom = 0.95 * float(np.nanmin(np.concatenate(bottoms)))
+            panel.set_ylim(bottom, max(1.08, 1.05 * float(np.nanmax(tops))))
         panel.axhline(1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
         panel.set_xlabel("steps ahead", color=MUTED)
         panel.set_xticks(offsets)
@@ -169,7 +177,8 @@ def _draw_coverage_of(panel: Axes, each: Compared, name: str, alone: Sequence[in
             colour = (OWN, *OTHERS)[place % (1 + len(OTHERS))]
             marker = _MARKERS[place % len(_MARKERS)]
             dashes = "-" if place <= len(OTHERS) else (0, (3, 1.5))
-            panel.plot(offsets, line, color=colour, marker=marker, ms=4, lw=1.3, ls=dashes, label=feature)
+            label = f" {feature}" if feature.startswith("_") else feature  # else the legend leaves it out
+            panel.plot(offsets, line, color=colour, marker=marker, ms=4, lw=1.3, ls=dashes, label=label)
             lowest = min(lowest, float(np.nanmin(line)))
     panel.set_xticks(offsets)
     panel.set_title(name)

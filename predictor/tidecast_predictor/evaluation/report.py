@@ -3,6 +3,7 @@ Leaves the results behind: results.json with every number, table.md and pictures
 """
 
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,9 @@ from tidecast_predictor.evaluation.pictures import draw
 from tidecast_predictor.evaluation.ranking import Compared, Spread, mean_ranks
 from tidecast_predictor.evaluation.scoring import targets
 from tidecast_predictor.evaluation.summaries import Outcome
-from tidecast_predictor.evaluation.tables import document
+from tidecast_predictor.evaluation.tables import UNSCORED, document
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 
@@ -31,6 +34,9 @@ def write(outcomes: Sequence[Outcome], methods: Sequence[str], settings: Mapping
         folder: Is there already.
     """
     recordings = [Compared(outcome, outcome.compared()) for outcome in outcomes]
+    for each in recordings:
+        if not each.comparison.series.any():
+            logger.warning("%s: no series has a score: %s; record longer, or raise --origins", each.name, UNSCORED)
     results = _sound(
         {
             "format": FORMAT,
@@ -126,5 +132,5 @@ def _sound(value: Any) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(text)
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)

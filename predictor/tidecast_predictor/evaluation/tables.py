@@ -10,6 +10,7 @@ import numpy as np
 
 from tidecast_predictor.evaluation.ranking import Compared, Spread, by_rank, cells_of, mean_ranks
 from tidecast_predictor.evaluation.scoring import targets
+from tidecast_predictor.evaluation.summaries import MINIMUM_MOMENTS
 
 _READING = """\
 How to read this: `docs/evaluation.md`. In short: errors are taken within each series, then the median over the series
@@ -17,6 +18,13 @@ of a feature. *Relative* is against the last value's error in the same series, t
 than the last value. *Skill* is what is saved of the error of the best simple method, which the validation part chose for
 each feature and offset; 0 is as good, more is better. Brackets hold the lowest and the highest of the seeds.
 """
+
+
+UNSCORED = f"none has {MINIMUM_MOMENTS} moments that count and whose truth changes"
+"""Why a recording has no numbers at all."""
+
+_NONE = "–"
+_ENDLESS = 1e12  # so many digits are no longer read
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,12 @@ class Table:
     def markdown(self) -> str:
         """As Markdown, the first column to the left."""
         lines = [self.head, ("---", *("---:" for _ in self.head[1:])), *self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+        return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """As it can stand in a cell: names are those of others."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def document(recordings: Sequence[Compared], methods: Sequence[str], settings: Mapping[str, object]) -> str:
@@ -51,7 +64,7 @@ def _summary(recordings: Sequence[Compared], methods: Sequence[str]) -> str:
     )
     rows = []
     for name in by_rank(ranks):
-        cells = [f"{ranks[measure][name]:.2f}" for measure in ("mae", "rmse")]
+        cells = [_rank(ranks[measure][name]) for measure in ("mae", "rmse")]
         for each in recordings:
             if name in each.comparison.values:
                 found = (spread(each.mean(name, f"relative_{measure}")) for measure in ("mae", "rmse"))
@@ -82,6 +95,8 @@ def _facts(each: Compared) -> str:
     told = ", ".join(f"{name} {count:,}" for name, count in filled.items() if count)
     if told:
         lines.append(f"- No answer, last value taken: {told}.")
+    if not each.comparison.series.any():
+        lines.append(f"- No series has a score: {UNSCORED}.")
     lines += [f"- {name}: {why}" for name, why in outcome.failures.items()]
     return "\n".join(lines) + "\n"
 
@@ -158,19 +173,27 @@ def _seconds(each: Compared, name: str) -> str:
     return spread(Spread.of([one.fit_seconds for one in each.outcome.scores[name]]), brackets=False)
 
 
+def _rank(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else _NONE
+
+
 def spread(found: Spread, *, percent: bool = False, brackets: bool = True) -> str:
     """A number with the range of its seeds, unless that is nothing."""
     if not math.isfinite(found.median):
-        return "–"
-    text = _number(found.median, percent=percent)
-    low, high = _number(found.low, percent=percent), _number(found.high, percent=percent)
+        return _NONE
+    text = number(found.median, percent=percent)
+    low, high = number(found.low, percent=percent), number(found.high, percent=percent)
     return text if low == high or not brackets else f"{text} ({low} to {high})"
 
 
-def _number(value: float, *, percent: bool) -> str:
-    if percent:
-        return f"{100 * value:.1f} %"
+def number(value: float, *, percent: bool) -> str:
+    """With as many digits as a reader can use."""
+    value, unit = (100 * value, " %") if percent else (value, "")
     size = abs(value)
+    if size >= _ENDLESS:
+        return f"{value:.1e}{unit}"
+    if percent:
+        return f"{value:.1f}{unit}"
     if size >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3f}" if size < 10 else f"{value:.1f}"
