@@ -202,6 +202,34 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, capsys, arguments, to
     assert told in capsys.readouterr().err
 
 
+def test_a_recording_that_is_too_short_is_named_before_anything_is_run(tmp_path, capsys):
+    fake = Fake("fake")
+    data = [write(tmp_path), write(tmp_path, "short", **content(20))]
+    assert evaluate(tmp_path, data=data, fake=fake) == 2
+
+    assert "short: the validation part has no origin" in capsys.readouterr().err
+    assert not fake.seeds
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_for_results_that_cannot_be_made_is_named(tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert evaluate(tmp_path) == 2
+
+    assert "--out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["command.read_all", "report.draw"])
+def test_an_interruption_outside_of_the_runs_is_said_in_one_line_too(tmp_path, capsys, monkeypatch, where):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"tidecast_predictor.evaluation.{where}", interrupted)
+
+    assert evaluate(tmp_path) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path, capsys):
     assert evaluate(tmp_path, data=[tmp_path / "gone.npz"]) == 2
     assert "gone.npz" in capsys.readouterr().err
