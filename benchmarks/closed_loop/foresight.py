@@ -16,6 +16,7 @@ HORIZON_STEPS = 30
 DAY_STEPS = 1440
 _FADES_STEPS = 10.0
 _STRIDE = 7
+_LEAST = 0.01  # a recorded load has silent minutes, of which there are no ratios
 
 Says = Callable[[int], Floats]
 
@@ -30,6 +31,7 @@ def kinds(truth: Floats, usual: Floats) -> dict[str, Callable[[int], Floats]]:
         truth: The load, of shape (T,); forecasts begin after two days of it.
         usual: Its part that recurs, of shape (T,).
     """
+    truth, usual = np.maximum(truth, _LEAST), np.maximum(usual, _LEAST)
     ahead = np.arange(1, HORIZON_STEPS + 1)
     fading = np.exp(-ahead / _FADES_STEPS)
     medians: dict[str, Says] = {

@@ -2,6 +2,7 @@
 The closed loop without a cluster: the autoscaler as rules, the simulator's queueing, the operator's own code for hints.
 
     python benchmarks/closed_loop/offline.py --seeds 3
+    python benchmarks/closed_loop/offline.py --seeds 3 --load-file FILE
 
 Tells in a minute what lead time, quantile, capacity, hold-down and rise limit do, for forecasts of all qualities.
 SIMULATED throughout; what it leaves out are trust, failures and everything that talks over a network.
@@ -18,21 +19,21 @@ from typing import Any
 import numpy as np
 from foresight import DAY_STEPS, HORIZON_STEPS, QUANTILES, Says, kinds, skills
 from plant import Plant
+from recorded_load import Recording
 from rules import Autoscaler, Counts, Pods
 from scene import (
     HIGHEST_REPLICAS,
     LEAST_REPLICAS,
     LOADS,
     Pace,
-    announced,
     factors,
-    load,
     mesh,
     requested_cores,
     scaled,
     targets,
 )
 from scoring import Course, Score
+from stretches import PAST_STEPS, SETTLE_STEPS, Stretch, recorded, simulated
 
 from tidecast_operator.hints import hint as hinting
 from tidecast_operator.hints.capacity import Capacity
@@ -41,8 +42,6 @@ from tidecast_operator.scaling import Scaling
 from tidecast_simulator.randomness import Floats
 
 RESULTS = Path(__file__).parents[1] / "results" / "closed_loop"
-# Two days of past for the forecasts, an hour to settle, and a day that counts.
-_PAST_STEPS, _SETTLE_STEPS = 2 * DAY_STEPS, 60
 _TICKS_A_STEP = 4
 _LATE_STEPS = 1  # a forecast is issued when its newest step has been measured
 
@@ -78,25 +77,24 @@ class Variant:
         return Variant(forecast="", start_up=self.start_up)
 
 
-def skills_of(load_name: str, seed: int) -> dict[str, float]:
+def skills_of(stretch: Stretch) -> dict[str, float]:
     """What forecasts save of the error of naive ones, one lead time ahead, over the scored day."""
-    start_time, step = 86_400.0 * (20_000 + 10 * seed), Pace().step
-    until = start_time + (_PAST_STEPS + DAY_STEPS + HORIZON_STEPS + 1) * step
-    truth, usual = (factors(shape, start_time, until, step) for shape in (load(load_name, seed), announced(load_name)))
-    origins = range(_PAST_STEPS, _PAST_STEPS + DAY_STEPS)
+    step = Pace().step
+    until = stretch.start_time + (PAST_STEPS + DAY_STEPS + HORIZON_STEPS + 1) * step
+    truth, usual = (factors(shape, stretch.start_time, until, step) for shape in (stretch.truth, stretch.usual))
+    origins = range(PAST_STEPS, PAST_STEPS + DAY_STEPS)
     return skills(truth, kinds(truth, usual), origins, steps=math.ceil(Variant().lead / step) + 1)
 
 
-def study(load_name: str, variants: Sequence[Variant], seed: int, *, hours: float = 24) -> list[Score]:
+def study(stretch: Stretch, variants: Sequence[Variant], *, hours: float = 24) -> list[Score]:
     """The scores of all variants under one load."""
     services, positions, pace = mesh(), np.array(scaled(mesh())), Pace()
-    settled = _PAST_STEPS + _SETTLE_STEPS
+    settled = PAST_STEPS + SETTLE_STEPS
     end = settled + round(hours * 60)
-    start_time = 86_400.0 * (20_000 + 10 * seed)
-    until = start_time + (end + HORIZON_STEPS + 1) * pace.step
-    by_tick = factors(load(load_name, seed), start_time, until, pace.sync)
+    until = stretch.start_time + (end + HORIZON_STEPS + 1) * pace.step
+    by_tick = factors(stretch.truth, stretch.start_time, until, pace.sync)
     by_step = by_tick.reshape(-1, _TICKS_A_STEP).mean(axis=1)
-    usual = factors(announced(load_name), start_time, until, pace.step)
+    usual = factors(stretch.usual, stretch.start_time, until, pace.step)
     says = kinds(by_step, usual)
 
     plant = Plant(services)
@@ -106,7 +104,7 @@ def study(load_name: str, variants: Sequence[Variant], seed: int, *, hours: floa
     hinters = [_Hinter(variant, demand, capacity, says.get(variant.forecast)) for variant in variants]
     shape = (len(variants), len(positions))
     start_up = np.array([round(variant.start_up / pace.sync) for variant in variants])
-    first = np.ceil(demand * by_step[_PAST_STEPS] / (0.6 * capacity)).astype(np.int64)
+    first = np.ceil(demand * by_step[PAST_STEPS] / (0.6 * capacity)).astype(np.int64)
     pods = Pods(
         np.broadcast_to(np.maximum(first, LEAST_REPLICAS), shape).copy(),
         np.zeros((*shape, int(start_up.max())), np.int64),
@@ -116,7 +114,7 @@ def study(load_name: str, variants: Sequence[Variant], seed: int, *, hours: floa
     cores: list[Floats] = []
     over, replicas, refused = [], [], []
     limits = np.array(targets())[positions]
-    for tick in range(_PAST_STEPS * _TICKS_A_STEP, end * _TICKS_A_STEP):
+    for tick in range(PAST_STEPS * _TICKS_A_STEP, end * _TICKS_A_STEP):
         pods = pods.later()
         ready[:, positions] = pods.ready
         strain = plant.under(np.full(len(variants), by_tick[tick]), ready)
@@ -216,33 +214,52 @@ def main() -> None:
     """Print the tables, and write them beside the results of real runs."""
     parser = argparse.ArgumentParser(description="The closed loop without a cluster.")
     parser.add_argument("--seeds", type=int, default=3, help="days that are averaged")
+    parser.add_argument("--first-seed", type=int, default=0, help="of a recording, 1 leaves out its last whole day")
     parser.add_argument("--hours", type=float, default=24, help="of the model's time, scored, for each seed")
+    parser.add_argument("--load-file", type=Path, nargs="+", help="recorded loads instead, CSV or npz; see the README")
+    parser.add_argument("--load-step-seconds", type=float, default=60.0, help="between two values of a recorded load")
     parser.add_argument("--out", type=Path, default=RESULTS)
     flags = parser.parse_args()
+    seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
+    try:
+        stretches = _stretches(flags.load_file, flags.load_step_seconds, seeds, flags.hours)
+    except (OSError, ValueError) as error:
+        parser.error(f"--load-file: {error}")
     asked = questions()
     variants = list(dict.fromkeys(one for group in asked.values() for one in group))
     baselines = list(dict.fromkeys(one.alone for one in variants))
     everything = [*baselines, *variants]
     results: dict[str, dict[Variant, dict[str, float]]] = {}
-    for name in LOADS:
-        runs = [study(name, everything, seed, hours=flags.hours) for seed in range(flags.seeds)]
+    for name, days in stretches.items():
+        runs = [study(day, everything, hours=flags.hours) for day in days]
         results[name] = {one: _mean([run[place] for run in runs]) for place, one in enumerate(everything)}
     lines = list(_lines(asked, results))
     lines += ["", "Skill of the forecasts, one lead time ahead, against the better naive one:", ""]
-    for name in LOADS:
-        found = [skills_of(name, seed) for seed in range(flags.seeds)]
+    for name, days in stretches.items():
+        found = [skills_of(day) for day in days]
         told = ", ".join(f"{kind} {np.mean([one[kind] for one in found]):+.2f}" for kind in found[0])
         lines.append(f"- {name}: {told}")
     print("\n".join(lines))
     flags.out.mkdir(parents=True, exist_ok=True)
-    (flags.out / "offline.md").write_text("\n".join(lines) + "\n")
+    file = "offline-recorded" if flags.load_file else "offline"
+    (flags.out / f"{file}.md").write_text("\n".join(lines) + "\n")
     rows: list[dict[str, Any]] = [
         {"load": name, **asdict(one), **numbers} for name, table in results.items() for one, numbers in table.items()
     ]
-    settings = {"seeds": flags.seeds, "hours": flags.hours}
-    (flags.out / "offline.json").write_text(
+    settings = {"seeds": list(seeds), "hours": flags.hours}
+    (flags.out / f"{file}.json").write_text(
         json.dumps({"simulated": True, "settings": settings, "rows": rows}, indent=1)
     )
+
+
+def _stretches(
+    files: Sequence[Path] | None, step_seconds: float, seeds: Sequence[int], hours: float
+) -> Mapping[str, list[Stretch]]:
+    """By the name of each load, one stretch for each seed."""
+    if not files:
+        return {name: [simulated(name, seed) for seed in seeds] for name in LOADS}
+    recordings = [Recording.read(path, step_seconds=step_seconds) for path in files]
+    return {one.name: [recorded(one, seed, hours=hours) for seed in seeds] for one in recordings}
 
 
 def _mean(scores: Sequence[Score]) -> dict[str, float]:

@@ -1,14 +1,14 @@
 """
-The closed loop on real components: HPA alone, or HPA and forecasts by one of the doors, under the same simulated load.
+The closed loop on real components: HPA alone, or HPA and forecasts by one of the doors, under the same load.
 
     python benchmarks/closed_loop/run.py --load rhythm --scaler hpa --minutes 30
     python benchmarks/closed_loop/run.py --load rhythm --scaler external --minutes 30
+    python benchmarks/closed_loop/run.py --load-file FILE --scaler floor --minutes 30
 
 Real: etcd, kube-apiserver, kube-controller-manager (Deployments, HPA), Prometheus, predictor and operator. SIMULATED: the
-services, their load and history, the kubelet and metrics-server. Time is accelerated, see `--factor`.
+services, their requests and history, the kubelet and metrics-server. Time is accelerated, see `--factor`.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -16,39 +16,41 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cluster
 import numpy as np
 from forecasts import SCRAPE_SECONDS, STEP_SECONDS, forecasting, say
 from past import Hastened, recorded
-from scene import LOADS, Pace, load, mesh
-from settings import SCALERS, Settings
+from run_flags import told
+from scene import Pace, mesh
+from settings import Settings
 from stage import PunctualServer, Stage, wait_until
 
+from tidecast_simulator.load import Shape
 from tidecast_simulator.testbed.pods import Pods
 from tidecast_simulator.testbed.resource_metrics import ResourceMetrics
 
-RESULTS = Path(__file__).parents[1] / "results" / "closed_loop"
-_MODEL_DAY = 20_000 * 86_400.0  # the scored time begins here, whatever the real one is
+_MODEL_DAY = 20_000 * 86_400.0  # the scored time begins on this day, whatever the real one is
 _SETTLE_SECONDS = 90
 _POLL_SECONDS = 2.5
 
 
 def main() -> int:
     """Run once, and add to the results."""
-    settings, out, directory = _flags()
+    flags = told(sys.argv[1:])
+    settings, shape = flags.settings, flags.load(_MODEL_DAY)
     with ExitStack() as stack:
-        where = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="closed-loop-")))
-        result = run(settings, where)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{settings.name}.json").write_text(json.dumps(result))
+        where = flags.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="closed-loop-")))
+        result = run(settings, shape, where)
+    flags.out.mkdir(parents=True, exist_ok=True)
+    (flags.out / f"{settings.name}.json").write_text(json.dumps(result))
     print(json.dumps(result["score"], indent=1))
     return 0
 
 
-def run(settings: Settings, directory: Path) -> dict[str, Any]:
-    """What came of one run; takes the warm-up and the scored minutes."""
+def run(settings: Settings, load_shape: Shape, directory: Path) -> dict[str, Any]:
+    """What came of one run under a load of the model's time; takes the warm-up and the scored minutes."""
     pace, foresees = Pace(), settings.has_forecasts
     tick = pace.sync / settings.factor
     before = settings.warm_up_minutes * 60 if foresees else _SETTLE_SECONDS
@@ -58,7 +60,7 @@ def run(settings: Settings, directory: Path) -> dict[str, Any]:
         begin = int(time.time()) // STEP_SECONDS * STEP_SECONDS + (110 if foresees else 15)
         scored = begin + before
         model_start = _MODEL_DAY + settings.from_hour * 3600
-        shape = Hastened(load(settings.load, settings.seed), settings.factor, scored, model_start)
+        shape = Hastened(load_shape, settings.factor, scored, model_start)
         pods = stack.enter_context(Pods(plane, start_up_seconds=pace.start_up / settings.factor))
         stage = Stage(
             mesh(), shape, pods, tick_seconds=tick, window_ticks=round(pace.metric / pace.sync),
@@ -99,7 +101,7 @@ def run(settings: Settings, directory: Path) -> dict[str, Any]:
             heard = forecasts.heard()
             forecasts.keep()
     return {
-        "simulated": "services, load, history, kubelet, metrics-server",
+        "simulated": "services, their requests, history, kubelet, metrics-server",
         "settings": asdict(settings),
         "pace": asdict(pace),
         "score": course.score().as_json(),
@@ -114,29 +116,6 @@ def run(settings: Settings, directory: Path) -> dict[str, Any]:
             "trusted": None if course.trusted is None else np.round(course.trusted, 3).tolist(),
         },
     }
-
-
-def _flags() -> tuple[Settings, Path, Path | None]:
-    parser = argparse.ArgumentParser(description="The closed loop on real components.")
-    add = parser.add_argument
-    add("--load", choices=LOADS, default="rhythm")
-    add("--scaler", choices=SCALERS, default="floor")
-    add("--minutes", type=float, default=30.0, help="real ones that are scored")
-    add("--warm-up-minutes", type=float, default=21.0, help="real ones before, with forecasts")
-    add("--history-hours", type=float, default=48.0, help="real ones")
-    add("--factor", type=float, default=12.0, help="how much faster than in the model's world everything is")
-    add("--seed", type=int, default=0)
-    add("--share", type=float, default=0.85, help="of its full capacity, what a replica carries as hints are told")
-    add("--lead", type=float, default=120.0, help="seconds of the model's world")
-    add("--quantile", type=float, default=0.9)
-    add("--from-hour", type=float, default=10.75, help="of the model's day, when the scored time begins")
-    add("--training-seconds", type=int, default=240)
-    add("--trust", choices=("earned", "always"), default="earned", help="always: to see what hints do by themselves")
-    add("--out", type=Path, default=RESULTS)
-    add("--directory", type=Path, help="for logs and data; left out, a temporary one")
-    flags = vars(parser.parse_args())
-    out, directory = cast("Path", flags.pop("out")), cast("Path | None", flags.pop("directory"))
-    return Settings(**flags), out, directory
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ class Settings:
     One run.
 
     Attributes:
-        load: See `scene.load`.
+        load: See `scene.load`; `recorded-` and a file's name for a recording.
         scaler: One of `SCALERS`.
         minutes: Real ones that are scored.
         warm_up_minutes: Real ones before: history is fetched, a model trained, trust earned.
-        history_hours: Real ones, with forecasts.
+        history_hours: Real ones, with forecasts; a recording may have fewer than were asked for.
         factor: How much faster everything is.
-        seed: Of load and simulation.
+        seed: Of load and simulation; of a recording, how many days before its last whole one are scored.
         share: What a replica carries, as hints are told, in its full capacity.
         lead: Lead time in seconds of the model's world.
         quantile: Of the forecast.
