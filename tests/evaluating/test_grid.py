@@ -66,6 +66,8 @@ def test_scales_come_from_the_training_part_alone():
     [
         ("rps", [0, 5], "log"),
         ("error_rate", [0, 0.5], "ratio"),
+        ("error_count", [0, 0.5], "log"),
+        ("errors_per_second", [0, 0.5], "log"),
         ("speed_mph", [60, 70], "linear"),
         ("rps", [-1, 5], "linear"),
     ],

@@ -13,6 +13,7 @@ from tidecast_predictor.recording import Recording
 from tidecast_predictor.scaling import Scale, to_model
 
 _RESOLUTION = 0.02  # of what is usual; below it a log turns linear
+_SHARES = ("rate", "ratio", "share", "fraction")  # an error so named is a share; one that is counted has no upper end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +73,6 @@ def _scale(name: str, values: NDArray[np.float32]) -> Scale:
     if "speed" in name:
         # What hovers around a level varies by amounts and not in proportion.
         return Scale("linear", usual)
-    if "error" in name and (not known.size or known.max() <= 1):
+    if "error" in name and any(word in name for word in _SHARES) and (not known.size or known.max() <= 1):
         return Scale("ratio")
     return Scale("log", _RESOLUTION * usual)
