@@ -3,8 +3,9 @@ Keeps quantiles honest while they are used: what came true since corrects how fa
 
 Quantile tracking in the manner of adaptive conformal inference (arXiv:2106.00170, arXiv:2307.16895): whenever the truth
 of an earlier forecast comes in, the distance of each outer quantile from the median is stretched if it was passed and
-shrunk a little if not, so that in the long run it is passed as often as it should be. For each feature and step ahead
-there is one stretch of all services, which learns fast, and one of each service, which learns slowly.
+shrunk a little if not. What counts is whether the quantile was passed that was told then, stretched as it was then: so
+in the long run what is told is passed as often as it should be, however late the truth comes. For each feature and step
+ahead there is one stretch of all services and one of each service.
 
 Shapes: `S` origins, `N` services, `F` features, `H` horizon steps, `Q` quantiles, `O` of them that are not the median.
 """
@@ -14,9 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-_RATE_OF_ALL = 0.15
+from tidecast_predictor.maturing import maturing
+
+_RATE_OF_ALL = 0.05  # faster, the band swings: up to a horizon's length passes before a change shows
 _RATE_OF_ONE = 0.05
-_LIMIT = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
+_WIDEST = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
+_NARROWEST = -1.0  # what stays at one value never passes its band, which would else shrink until rounding decides
 
 Numbers = NDArray[np.float32]
 
@@ -50,26 +54,29 @@ class Stretches:
         """One that may `learn` without this one changing."""
         return replace(self, of_all_FHO=self.of_all_FHO.copy(), of_one_NFHO=self.of_one_NFHO.copy())
 
-    def learn(self, ahead: int, quantiles_NFQ: Numbers, truth_NF: Numbers) -> None:
+    def learn(self, ahead: int, told_NFO: Numbers, truth_NF: Numbers) -> None:
         """
         Take in what came true.
 
         Args:
             ahead: Which of the H steps it is, from 0.
-            quantiles_NFQ: What had been forecast for it, before any stretch.
+            told_NFO: What `outer` had been told of it, stretched as it was then.
             truth_NF: NaN where missing.
         """
-        distances = self._distances(quantiles_NFQ)
-        beyond = (truth_NF[..., None] - quantiles_NFQ[..., self._middle, None]) * self._side
-        known = np.isfinite(beyond) & np.isfinite(distances)
+        beyond = (truth_NF[..., None] - told_NFO) * self._side
+        known, passed = np.isfinite(beyond), beyond > 0
         of_all, of_one = self.of_all_FHO[:, ahead], self.of_one_NFHO[:, :, ahead]
-        passed = beyond > np.exp(of_all + of_one) * distances
         chance = np.array([min(level, 1 - level) for level in self._outer_levels], dtype=np.float32)
         surprise = np.where(known, passed - chance, 0)
         of_all += _RATE_OF_ALL * surprise.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         of_one += _RATE_OF_ONE * surprise
-        np.clip(of_all, -_LIMIT, _LIMIT, out=of_all)
-        np.clip(of_one, -_LIMIT, _LIMIT, out=of_one)
+        np.clip(of_all, _NARROWEST, _WIDEST, out=of_all)
+        np.clip(of_one, _NARROWEST, _WIDEST, out=of_one)
+
+    def outer(self, quantiles: Numbers) -> Numbers:
+        """Of Q quantiles those that are not the median, (..., O)."""
+        outer: Numbers = quantiles[..., self._outer]
+        return outer
 
     def applied(self, quantiles_NFHQ: Numbers) -> Numbers:
         """The quantiles stretched, rising along Q; the median as it was."""
@@ -85,7 +92,7 @@ class Stretches:
 
     def _distances(self, quantiles: Numbers) -> Numbers:
         """Of the outer quantiles from the median, none negative, (..., O)."""
-        distances: Numbers = (quantiles[..., self._outer] - quantiles[..., self._middle, None]) * self._side
+        distances: Numbers = (self.outer(quantiles) - quantiles[..., self._middle, None]) * self._side
         return distances
 
     @property
@@ -120,18 +127,8 @@ def stretch_online(quantiles: Numbers, truth: Numbers, levels: tuple[float, ...]
     """
     stretches = Stretches.none(levels, *quantiles.shape[1:4])
     corrected = np.empty_like(quantiles)
-    for now, due in enumerate(_maturing(steps, quantiles.shape[3])):
+    for now, due in enumerate(maturing(steps, quantiles.shape[3])):
         for origin, ahead in due:
-            stretches.learn(ahead, quantiles[origin, :, :, ahead], truth[origin, :, :, ahead])
+            stretches.learn(ahead, stretches.outer(corrected[origin, :, :, ahead]), truth[origin, :, :, ahead])
         corrected[now] = stretches.applied(quantiles[now])
     return corrected
-
-
-def _maturing(steps: NDArray[np.int64], horizon: int) -> list[list[tuple[int, int]]]:
-    """For each origin the (earlier origin, step ahead) whose truth has come in since the origin before it."""
-    due = steps[:, None] + np.arange(1, horizon + 1)
-    at = np.searchsorted(steps, due)  # the first origin at which it is known
-    found: list[list[tuple[int, int]]] = [[] for _ in steps]
-    for origin, ahead in zip(*np.nonzero(at < len(steps)), strict=True):
-        found[at[origin, ahead]].append((int(origin), int(ahead)))
-    return found

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.bands import Bands
+from tidecast_predictor.corrections import Corrections, Said
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import in_units
 from tidecast_predictor.scaling import Reference
 from tidecast_predictor.streaming import Stream
+from tidecast_predictor.track_record import simple_forecasts
 from tidecast_predictor.windows import Past
 
 _KEPT = 2  # streams: one operator asks for one graph, and a second may try something
@@ -23,11 +24,11 @@ _KEPT = 2  # streams: one operator asks for one graph, and a second may try some
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """A stream, the window it has come to the end of, and how bands are corrected there."""
+    """A stream, the window it has come to the end of, and how forecasts are corrected there."""
 
     snapshot: Snapshot
     stream: Stream
-    bands: Bands
+    corrections: Corrections
 
 
 class Streams:
@@ -53,25 +54,30 @@ class Streams:
         snapshot, held = past.snapshot, self._held
         found = _newest(one for one in held if _goes_on(one.snapshot, snapshot))
         if found is not None and found.snapshot.end_time == snapshot.end_time:
-            return _told(found.bands, _said(found.stream, past))
+            return _told(found.corrections, _said(found.stream, past))
         stream = Stream.begin(self._model, past, reference) if found is None else found.stream.advance(past, reference)
-        # Where the past was revised the state begins anew, and what is known of the bands goes on.
+        # Where the past was revised the state begins anew, and what is known of the errors goes on.
         earlier = found or _newest(one for one in held if one.snapshot.end_time < snapshot.end_time)
-        bands = Bands.begin(self._model.architecture, past) if earlier is None else earlier.bands.after(past)
+        if earlier is None:
+            corrections = Corrections.begin(self._model.architecture, past)
+        else:
+            corrections = earlier.corrections.after(past)
         said = _said(stream, past)
         with self._lock:
             others = (one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot))
-            self._held = (_Held(snapshot, stream, bands.remembering(said)), *others)[:_KEPT]
-        return _told(bands, said)
+            self._held = (_Held(snapshot, stream, corrections.remembering(said)), *others)[:_KEPT]
+        return _told(corrections, said)
 
 
-def _said(stream: Stream, past: Past) -> NDArray[np.float32]:
-    """On the model's scale, (N, F, H, Q)."""
-    return stream.on_scale(past)[:, 0, 0].cpu().numpy()
+def _said(stream: Stream, past: Past) -> Said:
+    quantiles = stream.on_scale(past)[:, 0, 0].cpu().numpy()
+    forecast = slice(quantiles.shape[1])
+    recent = stream.carried.recent_NRA[..., forecast].numpy()
+    return Said(quantiles, simple_forecasts(recent, stream.reference.median[:, forecast]))
 
 
-def _told(bands: Bands, said: NDArray[np.float32]) -> NDArray[np.float32]:
-    corrected = torch.from_numpy(bands.corrected(said))
+def _told(corrections: Corrections, said: Said) -> NDArray[np.float32]:
+    corrected = torch.from_numpy(corrections.corrected(said))
     return in_units(corrected[:, None, None])[:, 0, 0]
 
 

@@ -68,3 +68,20 @@ def test_what_was_not_measured_changes_nothing():
     quantiles = bands(40, 1)
     missing = np.full(quantiles.shape[:-1], np.nan, np.float32)
     assert np.array_equal(stretch_online(quantiles, missing, LEVELS, np.arange(40)), quantiles)
+
+
+def test_bands_hold_four_of_five_however_late_the_truth_comes():
+    rng, horizon, origins = np.random.default_rng(1), 30, 1200
+    shocks = rng.normal(size=(origins + horizon, 20)).astype(np.float32)
+    course = np.zeros_like(shocks)
+    for step in range(1, len(course)):
+        course[step] = 0.95 * course[step - 1] + shocks[step]
+    truth = np.stack([course[step + 1 : step + 1 + horizon].T[:, None] for step in range(origins)])
+    corrected = stretch_online(bands(origins, 2.0, horizon=horizon), truth, LEVELS, np.arange(origins))
+    assert covered(corrected[400:, ..., -1:, :], truth[400:, ..., -1:]) == pytest.approx(0.8, abs=0.03)
+
+
+def test_what_stays_at_one_value_keeps_a_band():
+    quantiles = bands(400, 0.01) + np.float32(0.001)
+    corrected = stretch_online(quantiles, np.zeros((400, 20, 1, 3), np.float32), LEVELS, np.arange(400))
+    assert covered(corrected, np.zeros((400, 20, 1, 3), np.float32)) == 1

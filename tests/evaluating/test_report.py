@@ -11,7 +11,7 @@ from builders.evaluating import Fake, content, registry, write
 from tidecast_predictor.baselines import Answer
 from tidecast_predictor.cli import _parser
 from tidecast_predictor.evaluation import command
-from tidecast_predictor.evaluation.tables import number
+from tidecast_predictor.evaluation.digits import number
 
 
 @pytest.fixture(autouse=True)

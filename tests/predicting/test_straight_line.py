@@ -112,9 +112,7 @@ def test_a_line_says_the_same_of_a_service_of_any_size():
     small, large = (Moments(recording(size * averaged(200).values[..., 0] / 50)) for size in (5e3, 5e6))
     line = StraightLine(ARCHITECTURE)
     line.weights_FDH.normal_(std=0.1)
-    said = [
-        line(batch, batch.graph()) for batch in (assemble(one.material(), ARCHITECTURE) for one in (small, large))
-    ]
+    said = [line(batch, batch.graph()) for batch in (assemble(one.material(), ARCHITECTURE) for one in (small, large))]
     torch.testing.assert_close(*said, rtol=0.01, atol=0.01)
 
 

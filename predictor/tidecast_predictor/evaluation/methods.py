@@ -32,10 +32,8 @@ _OWN = (
         )
     ),
     *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
-    *(
-        f"{_PREDICTOR}.{name}"
-        for name in ("sampling", "learning", "calibrating", "conformal", "predicting", "scores", "validation")
-    ),
+    *(f"{_PREDICTOR}.{name}" for name in ("sampling", "learning", "calibrating", "predicting", "scores", "validation")),
+    *(f"{_PREDICTOR}.{name}" for name in ("conformal", "maturing", "track_record")),
 )
 
 
@@ -127,6 +125,7 @@ METHODS: Mapping[str, Entry] = {
     "gcn-gru-placebo-graph": _own("gcn-gru-placebo-graph", rewire=rewired),
     "gcn-gru-no-time": _own("gcn-gru-no-time", timed=False),
     "gcn-gru-no-gru": _own("gcn-gru-no-gru", recurrent=False),
+    "gcn-gru-no-record": _own("gcn-gru-no-record", online=False),
 }
 """By name, in the order of tables."""
 

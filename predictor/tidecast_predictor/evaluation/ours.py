@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tidecast_predictor.baselines.method import QUANTILES, Answer, CannotForecast, Fitted, Progress, Series, Task
-from tidecast_predictor.batch import Material, assemble
+from tidecast_predictor.batch import RECENT_STEPS, Material, assemble
 from tidecast_predictor.calibrating import HeldOut, calibrate
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.conformal import stretch_online
@@ -26,6 +26,7 @@ from tidecast_predictor.recording import Recording
 from tidecast_predictor.sampling import Lesson, Sampler
 from tidecast_predictor.scaling import Pool, Reference, Scale, tensor_to_units
 from tidecast_predictor.scores import spread
+from tidecast_predictor.track_record import beside, mix_online, simple_forecasts
 
 Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
 """Calls and a seed to other calls."""
@@ -33,6 +34,7 @@ Rewire = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
 _JUDGED_ORIGINS = 64
 _CALIBRATED_ORIGINS = 512
 _ROWS_AT_ONCE = 4096
+_ORIGINS_BEFORE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class GcnGruMethod:
         rewire: What it takes for the graph instead of the recorded one; an ablation.
         recurrent: False leaves the GRU out; an ablation.
         timed: False leaves the clock and the days before out; an ablation.
-        online: Whether quantiles are corrected by what came true meanwhile.
+        online: Whether forecasts are corrected by what came true meanwhile; False is an ablation.
     """
 
     name: str = "gcn-gru"
@@ -131,19 +133,33 @@ class _FittedGcnGru:
             )
         course = Course.of(self.method.seen(series, self.seed), architecture, self.scales)
         reference = course.reference(int(origins.min()) + 1, self.pool)
-        scaled, means = [], []
+        asked = len(origins)
+        if self.method.online:
+            origins = np.concatenate([_before(int(origins[0]), horizon), origins])
+        scaled, means, simple = [], [], []
         for material in course.materials(origins, reference):
             with torch.inference_mode():
                 batch = assemble(material, architecture).to(self.model.device)
                 answer = self.model(batch)
                 scaled.append(_by_origin(on_scale(self.model, answer, batch)))
                 means.append(_by_origin(rescale(answer.mean_NBPFH[..., None], batch)[..., 0]))
-        changes = np.concatenate(scaled)
+            simple.append(
+                simple_forecasts(material.z_BTNA[:, -RECENT_STEPS:].transpose(1, 2).numpy(), reference.median)
+            )
+        quantiles, mean = np.concatenate(scaled), self._in_units(np.concatenate(means))
         if self.method.online:
-            changes = stretch_online(changes, course.truth(origins), QUANTILES, course.layout.positions[origins])
-        values = tensor_to_units(torch.from_numpy(changes), self.scales, dim=2).numpy()
-        mean_values = tensor_to_units(torch.from_numpy(np.concatenate(means)), self.scales, dim=2).numpy()
-        return Answer(mean_values, np.maximum.accumulate(values, axis=-1))
+            steps, truth = course.layout.positions[origins], course.truth(origins)
+            median, weighed = quantiles[..., QUANTILES.index(0.5)], np.concatenate(simple)
+            moved = mix_online(beside(median, weighed), truth, steps, squared=False) - median
+            quantiles = stretch_online(quantiles + moved[..., None], truth, QUANTILES, steps)
+            weighed = beside(mean, self._in_units(weighed))
+            mean = mix_online(weighed, self._in_units(truth), steps, squared=True)
+        values = np.maximum.accumulate(self._in_units(quantiles), axis=-1)
+        return Answer(mean[-asked:], values[-asked:])
+
+    def _in_units(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """From the model's scale, (S, N, F, ...)."""
+        return tensor_to_units(torch.from_numpy(values), self.scales, dim=2).numpy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,6 +243,13 @@ class _Judge:
             HeldOut(_with_targets(course, origins, lesson.reference), course.scales, lesson.spread_NF)
             for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True)
         ]
+
+
+def _before(first: int, horizon: int) -> NDArray[np.int64]:
+    """Origins before the *first*, rising, whose forecasts are not asked for: what came true of them corrects the others."""
+    apart = max(1, horizon // 4)
+    count = min(_ORIGINS_BEFORE, first // apart)
+    return first - apart * np.arange(count, 0, -1)
 
 
 def _with_targets(

@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tidecast_predictor.evaluation.digits import number
 from tidecast_predictor.evaluation.ranking import Compared
-from tidecast_predictor.evaluation.tables import number
 
 INK = "#222222"
 MUTED = "#777777"

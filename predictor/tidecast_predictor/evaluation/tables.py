@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tidecast_predictor.evaluation.digits import NONE, spread
 from tidecast_predictor.evaluation.ranking import Compared, Spread, by_rank, cells_of, mean_ranks
 from tidecast_predictor.evaluation.scoring import targets
 from tidecast_predictor.evaluation.summaries import MINIMUM_MOMENTS
@@ -22,9 +23,6 @@ each feature and offset; 0 is as good, more is better. Brackets hold the lowest 
 
 UNSCORED = f"none has {MINIMUM_MOMENTS} moments that count and whose truth changes"
 """Why a recording has no numbers at all."""
-
-_NONE = "–"
-_ENDLESS = 1e12  # so many digits are no longer read
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,26 +172,4 @@ def _seconds(each: Compared, name: str) -> str:
 
 
 def _rank(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else _NONE
-
-
-def spread(found: Spread, *, percent: bool = False, brackets: bool = True) -> str:
-    """A number with the range of its seeds, unless that is nothing."""
-    if not math.isfinite(found.median):
-        return _NONE
-    text = number(found.median, percent=percent)
-    low, high = number(found.low, percent=percent), number(found.high, percent=percent)
-    return text if low == high or not brackets else f"{text} ({low} to {high})"
-
-
-def number(value: float, *, percent: bool) -> str:
-    """With as many digits as a reader can use."""
-    value, unit = (100 * value, " %") if percent else (value, "")
-    size = abs(value)
-    if size >= _ENDLESS:
-        return f"{value:.1e}{unit}"
-    if percent:
-        return f"{value:.1f}{unit}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if size < 10 else f"{value:.1f}"
+    return f"{value:.2f}" if math.isfinite(value) else NONE

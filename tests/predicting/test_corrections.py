@@ -1,12 +1,14 @@
 """
-Forecasts are remembered until they came true, and correct the bands of those that follow.
+Forecasts are remembered until they came true, and correct those that follow.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from builders.recordings import HALF_HOUR, recording, services
-from tidecast_predictor.bands import Bands
 from tidecast_predictor.config import Architecture
+from tidecast_predictor.corrections import Corrections, Said
 from tidecast_predictor.scaling import to_model
 from tidecast_predictor.windows import past_at
 
@@ -18,7 +20,12 @@ LEVEL = to_model(np.full((1, 1), 50.0, np.float32))[0, 0]
 def band(half_width, count=3):
     """The same around what all services do, (N, F, H, Q)."""
     quantiles = LEVEL + np.array([-half_width, 0, half_width], np.float32)
-    return np.broadcast_to(quantiles, (count, 6, 12, 3)).astype(np.float32)
+    return Said(np.broadcast_to(quantiles, (count, 6, 12, 3)).astype(np.float32), simple(LEVEL, count))
+
+
+def simple(level, count=3):
+    """All three the same, (N, F, X)."""
+    return np.full((count, 6, 3), level, np.float32)
 
 
 def at(step, snapshot=SNAPSHOT):
@@ -26,7 +33,7 @@ def at(step, snapshot=SNAPSHOT):
 
 
 def begun(step=20):
-    return Bands.begin(ARCHITECTURE, at(step))
+    return Corrections.begin(ARCHITECTURE, at(step))
 
 
 def width(bands):
@@ -36,7 +43,7 @@ def width(bands):
 
 
 def test_nothing_is_corrected_before_anything_came_true():
-    assert np.array_equal(begun().remembering(band(1.0)).corrected(band(1.0)), band(1.0))
+    np.testing.assert_allclose(begun().remembering(band(1.0)).corrected(band(1.0)), band(1.0).quantiles_NFHQ, rtol=1e-6)
 
 
 def test_a_band_that_held_is_narrowed_for_the_step_ahead_that_came_true_and_no_other():
@@ -66,7 +73,7 @@ def test_no_more_than_some_forecasts_are_remembered_and_none_beyond_its_horizon(
     for step in range(21, 60):
         bands = bands.after(at(step)).remembering(band(1.0))
         ages.append([(bands.time - one.time) // HALF_HOUR for one in bands.issued])
-    assert max(map(len, ages)) == 6
+    assert max(map(len, ages)) == 6  # every other step
     assert max(map(max, ages)) < 12
 
 
@@ -90,3 +97,20 @@ def test_going_on_changes_nothing_that_others_hold():
     bands = begun().remembering(band(1.0))
     bands.after(at(22))
     assert np.array_equal(width(bands), np.full((3, 6, 12), 2.0, np.float32))
+
+
+def test_where_the_newest_value_was_right_and_the_network_was_not_the_newest_value_comes_to_be_told():
+    corrections = begun()
+    wrong = replace(band(1.0), quantiles_NFHQ=band(1.0).quantiles_NFHQ + 3)
+    for step in range(21, 80):
+        corrections = corrections.after(at(step)).remembering(wrong)
+    told = corrections.corrected(wrong)
+    assert abs(told[:, 0, :, 1] - LEVEL).max() < 0.05
+    assert (np.diff(told[:, 0], axis=-1) >= 0).all()
+
+
+def test_a_newcomer_is_weighed_by_its_own_record():
+    corrections = begun().remembering(replace(band(1.0), quantiles_NFHQ=band(1.0).quantiles_NFHQ + 3))
+    other = recording(np.full((100, 2), 50.0), services=(services(1)[0], services(5)[4]))
+    weights = corrections.after(at(21, other)).record.weights_NFHE[:, 0, 0]
+    assert weights[0, 0] < weights[1, 0]

@@ -1,0 +1,149 @@
+"""
+Which of several forecasts of a series is believed: each is weighed by how far off it was there of late.
+
+A network that is right about most series is wrong about some: what hardly moves, what changed once and for all. There it
+is better to say that all stays as it is, and only what came true can tell where. Prediction with expert advice
+(Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006): a weight falls with a power of the mean loss, one of
+each service, feature and step ahead, the farther the more has come true.
+
+Shapes: `S` origins, `N` services, `F` features, `H` horizon steps, `E` forecasts that are weighed, the network's first.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidecast_predictor.maturing import maturing
+
+Numbers = NDArray[np.float32]
+
+SIMPLE = ("newest value", "mean of the newest", "usual level")
+"""What is weighed against the network, the same for all steps ahead."""
+
+_AT_FIRST = np.log(np.array([0.997, 0.001, 0.001, 0.001], np.float32))  # nothing came true: the network speaks alone
+_IN_THE_END = np.log(np.array([0.7, 0.1, 0.1, 0.1], np.float32))  # where all are as good
+_POWER = 8.0  # half the loss is 256 times the weight: nearly a choice, and where two are as good their mean is better
+_DOUBT = 5.0  # so many losses count half of what very many do
+_KEPT = 0.99  # of the weight of a loss when the next one comes
+_SMALLEST = 1e-6  # in the largest loss; less is rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackRecord:
+    """
+    What each forecast was off by of late, and how far it is believed for that.
+
+    Attributes:
+        squared: Whether losses are squared errors, as for a mean; absolute ones else, as for a median.
+        losses_NFHE: Sums, faded.
+        counts_NFH: How many they are sums of, faded alike.
+        weights_NFHE: Of each forecast; they sum up to 1.
+    """
+
+    squared: bool
+    losses_NFHE: Numbers
+    counts_NFH: Numbers
+    weights_NFHE: Numbers
+
+    @classmethod
+    def none(cls, services: int, features: int, horizon: int, *, squared: bool = False) -> "TrackRecord":
+        """Before anything came true."""
+        shape = (services, features, horizon)
+        weights = np.broadcast_to(np.exp(_AT_FIRST), (*shape, len(_AT_FIRST))).copy()
+        return cls(squared, np.zeros_like(weights), np.zeros(shape, np.float32), weights)
+
+    def of(self, rows_N: NDArray[np.int64]) -> "TrackRecord":
+        """That of the services at *rows_N*; -1 begins one."""
+        new = rows_N < 0
+        return replace(
+            self,
+            losses_NFHE=np.where(new[:, None, None, None], 0, self.losses_NFHE[rows_N]),
+            counts_NFH=np.where(new[:, None, None], 0, self.counts_NFH[rows_N]),
+            weights_NFHE=np.where(new[:, None, None, None], np.exp(_AT_FIRST), self.weights_NFHE[rows_N]),
+        )
+
+    def copy(self) -> "TrackRecord":
+        """One that may `learn` without this one changing."""
+        return replace(
+            self,
+            losses_NFHE=self.losses_NFHE.copy(),
+            counts_NFH=self.counts_NFH.copy(),
+            weights_NFHE=self.weights_NFHE.copy(),
+        )
+
+    def learn(self, ahead: int, said_NFE: Numbers, truth_NF: Numbers) -> None:
+        """
+        Take in what came true.
+
+        Args:
+            ahead: Which of the H steps it is, from 0.
+            said_NFE: What had been forecast for it.
+            truth_NF: NaN where missing.
+        """
+        errors_NFE = np.abs(said_NFE - truth_NF[..., None])
+        known_NF = np.isfinite(errors_NFE).all(axis=-1)
+        losses_NFE, counts_NF = self.losses_NFHE[:, :, ahead], self.counts_NFH[:, :, ahead]
+        loss = np.square(errors_NFE) if self.squared else errors_NFE
+        losses_NFE[known_NF] = _KEPT * losses_NFE[known_NF] + loss[known_NF]
+        counts_NF[known_NF] = _KEPT * counts_NF[known_NF] + 1
+        floor = _SMALLEST * losses_NFE.max(axis=-1, keepdims=True) + np.float32(1e-30)
+        relative = np.log(losses_NFE + floor)
+        relative -= relative.min(axis=-1, keepdims=True)
+        believed = (counts_NF / (counts_NF + _DOUBT))[..., None]
+        weights = np.exp(_AT_FIRST + believed * (_IN_THE_END - _AT_FIRST - _POWER * relative))
+        self.weights_NFHE[:, :, ahead] = weights / weights.sum(axis=-1, keepdims=True)
+
+    def mixed(self, said_NFHE: Numbers) -> Numbers:
+        """The forecast that is told, (N, F, H)."""
+        mixed: Numbers = np.einsum("nfhe,nfhe->nfh", said_NFHE, self.weights_NFHE)
+        return mixed
+
+
+def simple_forecasts(recent_NRF: Numbers, usual_NF: Numbers) -> Numbers:
+    """
+    What is weighed against the network.
+
+    Args:
+        recent_NRF: The newest measurements, newest last, (..., R, F); NaN where missing.
+        usual_NF: What is usual for each series, (..., F); NaN where not known.
+
+    Returns:
+        `SIMPLE`, (..., F, 3); NaN where not known.
+    """
+    known = np.isfinite(recent_NRF)
+    count = known.sum(axis=-2)
+    total = np.where(known, recent_NRF, 0).sum(axis=-2)
+    newest_at = recent_NRF.shape[-2] - 1 - known[..., ::-1, :].argmax(axis=-2)
+    newest = np.take_along_axis(recent_NRF, newest_at[..., None, :], axis=-2)[..., 0, :]
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.stack([newest, mean, np.broadcast_to(usual_NF, newest.shape)], axis=-1).astype(np.float32)
+
+
+def beside(network_NFH: Numbers, simple_NFX: Numbers) -> Numbers:
+    """All that is weighed, (..., F, H, E): a simple forecast that is not known says what the network says."""
+    simple_NFHX = np.broadcast_to(simple_NFX[..., None, :], (*network_NFH.shape, simple_NFX.shape[-1]))
+    network_NFH1 = network_NFH[..., None]
+    return np.concatenate([network_NFH1, np.where(np.isfinite(simple_NFHX), simple_NFHX, network_NFH1)], axis=-1)
+
+
+def mix_online(said: Numbers, truth: Numbers, steps: NDArray[np.int64], *, squared: bool) -> Numbers:
+    """
+    Forecasts at rising origins, each mixed by what was known at its origin and by nothing later.
+
+    Args:
+        said: What is weighed, float32 of shape (S, N, F, H, E).
+        truth: What came true, (S, N, F, H); NaN where missing.
+        steps: Of the origins, on the grid that H counts on, int64 of shape (S,), rising.
+        squared: As in `TrackRecord`.
+
+    Returns:
+        (S, N, F, H).
+    """
+    record = TrackRecord.none(*said.shape[1:4], squared=squared)
+    mixed = np.empty_like(truth)
+    for now, due in enumerate(maturing(steps, said.shape[3])):
+        for origin, ahead in due:
+            record.learn(ahead, said[origin, :, :, ahead], truth[origin, :, :, ahead])
+        mixed[now] = record.mixed(said[now])
+    return mixed

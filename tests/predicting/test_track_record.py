@@ -1,0 +1,116 @@
+"""
+Of several forecasts of a series the one is believed that was right there, and nobody sees what has not come true.
+"""
+
+import numpy as np
+import pytest
+
+from tidecast_predictor.track_record import TrackRecord, beside, mix_online, simple_forecasts
+
+SERVICES, FEATURES, HORIZON = 2, 1, 3
+
+
+def said(origins, *values):
+    """The same at every origin, (S, N, F, H, E)."""
+    row = np.array(values, np.float32)
+    return np.broadcast_to(row, (origins, SERVICES, FEATURES, HORIZON, len(row))).copy()
+
+
+def truth(origins, value):
+    return np.full((origins, SERVICES, FEATURES, HORIZON), value, np.float32)
+
+
+def mixed(forecasts, came, *, squared=False):
+    return mix_online(forecasts, came, np.arange(len(came)), squared=squared)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("right", range(4))
+def test_the_forecast_that_was_right_comes_to_be_told(right, squared):
+    values = [float(right != each) for each in range(4)]
+    told = mixed(said(60, *values), truth(60, 0.0), squared=squared)
+    assert abs(told[-1]).max() < 0.01
+
+
+def test_the_network_speaks_alone_before_anything_came_true():
+    assert mixed(said(1, 1, 0, 0, 0), truth(1, np.nan))[0] == pytest.approx(1, abs=0.01)
+
+
+def test_forecasts_that_are_as_good_are_all_heard():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(200, SERVICES, FEATURES, HORIZON, 4)).astype(np.float32)
+    told = mixed(noise, truth(200, 0.0))
+    assert np.abs(told[50:]).mean() < 0.8 * np.abs(noise[50:, ..., 0]).mean()
+
+
+def test_each_service_and_step_ahead_is_judged_by_itself():
+    forecasts, came = said(60, 1, 0, 1, 1), truth(60, 0.0)
+    forecasts[:, 1] = said(60, 0, 1, 1, 1)[:, 1]
+    forecasts[..., 2, :] = [0, 1, 1, 1]
+    record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+    for origin in range(60):
+        for ahead in range(HORIZON):
+            record.learn(ahead, forecasts[origin, :, :, ahead], came[origin, :, :, ahead])
+    best = record.weights_NFHE.argmax(axis=-1)[:, 0]
+    assert best.tolist() == [[1, 1, 0], [0, 0, 0]]
+
+
+def test_what_was_right_long_ago_counts_less_than_what_is_right_now():
+    came = truth(700, 0.0)
+    came[300:] = 1.0
+    told = mixed(said(700, 0, 1, 0, 0), came)
+    assert abs(told[295] - 0).max() < 0.01
+    assert abs(told[-1] - 1).max() < 0.05
+
+
+def test_a_truth_counts_only_once_its_moment_has_come():
+    came = truth(30, 0.0)
+    changed = came.copy()
+    changed[20, :, :, 2] = 1.0  # three steps after origin 20: known at 23
+    before, after = (mixed(said(30, 1, 0, 0, 0), each) for each in (came, changed))
+    assert np.array_equal(before[:23], after[:23])
+    assert not np.array_equal(before[23], after[23])
+
+
+def test_what_was_not_measured_changes_nothing():
+    told = mixed(said(40, 1, 0, 0, 0), truth(40, np.nan))
+    np.testing.assert_allclose(told, np.broadcast_to(told[0], told.shape), rtol=1e-6)
+
+
+def test_what_is_always_exact_does_not_end_in_a_division_by_zero():
+    told = mixed(said(40, 0, 0, 0, 0), truth(40, 0.0), squared=True)
+    assert (told == 0).all()
+
+
+def test_services_that_come_begin_and_others_keep_what_is_known_of_them():
+    record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+    record.learn(0, np.array([[[1, 0, 0, 0]], [[0, 1, 1, 1]]], np.float32), np.zeros((2, 1), np.float32))
+    other = record.of(np.array([1, -1]))
+    assert np.array_equal(other.weights_NFHE[0], record.weights_NFHE[1])
+    assert np.array_equal(other.weights_NFHE[1], TrackRecord.none(1, FEATURES, HORIZON).weights_NFHE[0])
+    assert (other.losses_NFHE[1] == 0).all()
+    assert (other.counts_NFH[1] == 0).all()
+
+
+def test_learning_changes_no_record_it_was_copied_from():
+    record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+    record.copy().learn(0, said(1, 1, 0, 0, 0)[0, :, :, 0], np.zeros((SERVICES, FEATURES), np.float32))
+    assert np.array_equal(record.weights_NFHE, TrackRecord.none(SERVICES, FEATURES, HORIZON).weights_NFHE)
+    assert (record.losses_NFHE == 0).all()
+
+
+class TestSimpleForecasts:
+    RECENT = np.array([[[1.0], [5.0], [3.0], [np.nan]]], np.float32)
+
+    def test_are_the_newest_that_was_measured_the_mean_and_what_is_usual(self):
+        found = simple_forecasts(self.RECENT, np.array([[7.0]], np.float32))
+        assert found[0, 0].tolist() == [3.0, 3.0, 7.0]
+
+    def test_are_missing_where_nothing_was_measured(self):
+        found = simple_forecasts(np.full_like(self.RECENT, np.nan), np.array([[np.nan]], np.float32))
+        assert np.isnan(found).all()
+
+    def test_say_what_the_network_says_where_they_are_missing(self):
+        simple = np.array([[[np.nan, 2.0, np.nan]]], np.float32)
+        weighed = beside(np.array([[[9.0, 8.0]]], np.float32), simple)
+        assert weighed[0, 0].tolist() == [[9.0, 9.0, 2.0, 9.0], [8.0, 8.0, 2.0, 8.0]]
