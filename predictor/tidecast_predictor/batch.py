@@ -24,9 +24,6 @@ from tidecast_predictor.time_encoding import encode
 
 COURSES = ("yesterday", "usual day", "last week")
 RETURNS = ("usual level", "usual level at this hour")
-SMOOTHING_STEPS = 2
-"""Seasonal values are means over this many steps to both sides, as one step of yesterday is mostly noise."""
-
 RECENT_STEPS = 12
 """So many of the newest steps are told of once more, straight: what a straight line sees in them needs no state."""
 
@@ -67,7 +64,7 @@ class Material:
         times_BT: Of the steps, unix seconds, int64.
         origins_BP: The steps that forecasts are made at, as positions along T, int64.
         days_BPWJNF: What was measured one season before each origin and its targets:
-            J = SMOOTHING_STEPS + 1 + H + SMOOTHING_STEPS steps.
+            J = S + 1 + H + S steps, S the architecture's `smoothing_steps`.
         calls_2E: Callers and callees, int64.
         rates_E: Requests per second along each call.
         reference: How each of the N services usually behaves.
@@ -199,7 +196,8 @@ def origin_inputs(origins: Origins, reference: Reference, architecture: Architec
     """What the model is told of the origins."""
     forecast = slice(architecture.forecast_features)
     scale_NF = torch.from_numpy(reference.change)[:, forecast]
-    courses, courses_known, usual_NBPF = _courses(_days_told(origins.days_BPWJNF, architecture), scale_NF)
+    days_BPWJNF = _days_told(origins.days_BPWJNF, architecture)
+    courses, courses_known, usual_NBPF = _courses(days_BPWJNF, scale_NF, architecture.smoothing_steps)
     if WEEK_SECONDS not in architecture.periods:
         courses[..., -1], courses_known[..., -1] = 0.0, 0.0
     ahead = [
@@ -241,21 +239,24 @@ def _days_told(days_BPWJNF: Tensor, architecture: Architecture) -> Tensor:
     return torch.full_like(days_BPWJNF, torch.nan)
 
 
-def _courses(days_BPWJNF: Tensor, scale_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _courses(days_BPWJNF: Tensor, scale_NF: Tensor, smoothing: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     The smoothed `COURSES` after the same moment of past days, relative to that moment; 0 and a flag if unknown.
 
-    The third is what is usual at this moment of the day, on the model's scale, (N, B, P, F); NaN if unknown.
+    The third is what is usual at this moment of the day, on the model's scale, (N, B, P, F); NaN if unknown. Usual is what
+    the day in the middle shows: a burst of one day is no part of it.
     """
     days_BPWJNF = days_BPWJNF.contiguous()
     known_BPWJNF = days_BPWJNF.isnan().logical_not_()
     # Services and features stay innermost to the end, as this is most of what a forecast costs beside the network.
-    smooth_BPWJNF = _around_each(days_BPWJNF.nan_to_num(0.0)) / _around_each(known_BPWJNF.float())
-    course_BPWHNF = (smooth_BPWJNF[:, :, :, 1:] - smooth_BPWJNF[:, :, :, :1]) / scale_NF
-    chosen = [course_BPWHNF[:, :, 0], course_BPWHNF.nanmean(2), course_BPWHNF[:, :, -1]]
+    smooth_BPWJNF = _around_each(days_BPWJNF.nan_to_num(0.0), smoothing)
+    smooth_BPWJNF /= _around_each(known_BPWJNF.float(), smoothing)
+    usual_BPJNF = _middle(smooth_BPWJNF)
+    all_BPWJNF = [smooth_BPWJNF[:, :, 0], usual_BPJNF, smooth_BPWJNF[:, :, -1]]
+    chosen = [(day_BPJNF[:, :, 1:] - day_BPJNF[:, :, :1]) / scale_NF for day_BPJNF in all_BPWJNF]
     courses_NBPFHW = torch.stack(chosen, dim=-1).permute(3, 0, 1, 4, 2, 5)
     known_NBPFW = torch.isfinite(courses_NBPFHW).float().mean(-2)
-    usual_NBPF = smooth_BPWJNF[:, :, :, 0].nanmean(2).permute(2, 0, 1, 3)
+    usual_NBPF = usual_BPJNF[:, :, 0].permute(2, 0, 1, 3)
     return courses_NBPFHW.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT).contiguous(), known_NBPFW, usual_NBPF
 
 
@@ -267,11 +268,18 @@ def _returns(level_NBPF: Tensor, usual_NBPF: Tensor, reference: Reference) -> Te
     return away_NBPFV.nan_to_num(0.0).clamp(-2 * LIMIT, 2 * LIMIT)
 
 
-def _around_each(x_BPWJNF: Tensor) -> Tensor:
-    """The sum over `SMOOTHING_STEPS` to both sides of each step that has so many beside it."""
-    steps = x_BPWJNF.shape[3] - 2 * SMOOTHING_STEPS
+def _middle(days_BPWJNF: Tensor) -> Tensor:
+    """The median over days, (B, P, J, N, F); of two days their mean, as the median would be the lower one."""
+    median_BPJNF = days_BPWJNF.nanmedian(2).values
+    is_few_BPJNF = days_BPWJNF.isfinite().sum(2) < 3
+    return torch.where(is_few_BPJNF, days_BPWJNF.nanmean(2), median_BPJNF) if is_few_BPJNF.any() else median_BPJNF
+
+
+def _around_each(x_BPWJNF: Tensor, beside: int) -> Tensor:
+    """The sum over *beside* steps to both sides of each step that has so many beside it."""
+    steps = x_BPWJNF.shape[3] - 2 * beside
     total = x_BPWJNF[:, :, :, :steps].clone()
-    for begin in range(1, 2 * SMOOTHING_STEPS + 1):
+    for begin in range(1, 2 * beside + 1):
         total += x_BPWJNF[:, :, :, begin : begin + steps]
     return total
 

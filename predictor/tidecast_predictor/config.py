@@ -9,6 +9,9 @@ from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
+_SMOOTHING_SECONDS = 300
+_SMOOTHING_STEPS = (2, 5)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
@@ -103,3 +106,8 @@ class Architecture:
     def days(self) -> tuple[int, ...]:
         """How many steps ago the same hour of each of the last seven days is, yesterday first."""
         return tuple(max(1, round(day * DAY_SECONDS / self.step_seconds)) for day in range(1, 8))
+
+    @property
+    def smoothing_steps(self) -> int:
+        """So many steps to both sides are averaged when a day before is looked at, as one step of it is mostly noise."""
+        return min(_SMOOTHING_STEPS[1], max(_SMOOTHING_STEPS[0], _SMOOTHING_SECONDS // self.step_seconds))

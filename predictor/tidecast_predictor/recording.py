@@ -202,7 +202,7 @@ class Recording:
 
     def _days(self, bases_BP: Tensor, architecture: Architecture) -> Tensor:
         """What surrounds the same moment of the days before, as `Material.days_BPWJNF`."""
-        around_J = around(architecture.horizon_steps)
+        around_J = around(architecture)
         ago_WJ = around_J - np.array(architecture.days)[:, None]
         shape = (*bases_BP.shape, *ago_WJ.shape, self.services, architecture.forecast_features)
         days_BPWJNF = torch.empty(shape)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
-from tidecast_predictor.batch import SMOOTHING_STEPS, Material
+from tidecast_predictor.batch import Material
 from tidecast_predictor.config import DAY_SECONDS, Architecture
 from tidecast_predictor.scaling import Pool, Reference, refer, to_model
 
@@ -135,7 +135,7 @@ class Past:
     def days(self, architecture: Architecture) -> Tensor:
         """What was measured on the days before around this moment and its targets, as `Material` holds it."""
         snapshot = self.snapshot
-        ago = np.array(architecture.days)[:, None] - around(architecture.horizon_steps)[None, :]
+        ago = np.array(architecture.days)[:, None] - around(architecture)[None, :]
         times = snapshot.end_time - ago * snapshot.step_seconds
         days = to_model(self.values(times.ravel())[..., : len(FORECAST_FEATURES)])
         return torch.from_numpy(days.reshape(*times.shape, *days.shape[1:]))[None, None]
@@ -211,9 +211,10 @@ def past_at(snapshot: Snapshot, origin: int, window_steps: int) -> Past:
     return Past(window, recorded(snapshot))
 
 
-def around(horizon_steps: int) -> NDArray[np.int64]:
+def around(architecture: Architecture) -> NDArray[np.int64]:
     """Steps relative to an origin that a smoothed course over the horizon needs."""
-    return np.arange(-SMOOTHING_STEPS, horizon_steps + SMOOTHING_STEPS + 1)
+    beside = architecture.smoothing_steps
+    return np.arange(-beside, architecture.horizon_steps + beside + 1)
 
 
 def spread_out(count: int, steps: int) -> NDArray[np.int64]:
