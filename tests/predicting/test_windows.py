@@ -80,7 +80,7 @@ def test_the_usual_day_is_the_middle_course_of_the_days_that_are_known():
 def test_what_one_day_alone_did_is_no_part_of_the_usual_day():
     snapshot = seasonal(6)
     values = snapshot.values.copy()
-    values[250 - 2 * 48 : 250 - 2 * 48 + 8, :, 0] *= 50
+    values[250 - 2 * 48 + 3 : 250 - 2 * 48 + 12, :, 0] *= 50
     calm, wild = (both_ways(each, 250)[0] for each in (snapshot, replace(snapshot, values=values)))
     usual = COURSES.index("usual day")
     gaps = (calm.courses_NBPFHW - wild.courses_NBPFHW)[:, 0, 0, 0, :, usual] * calm.scale_NF[:, :1]
