@@ -25,7 +25,7 @@ _AT_FIRST = np.log(np.array([0.997, 0.001, 0.001, 0.001], np.float32))  # nothin
 _IN_THE_END = np.log(np.array([0.7, 0.1, 0.1, 0.1], np.float32))  # where all are as good
 _POWER = 8.0  # half the loss is 256 times the weight: nearly a choice, and where two are as good their mean is better
 _DOUBT = 5.0  # so many losses count half of what very many do
-_KEPT = 0.99  # of the weight of a loss when the next one comes
+_KEPT = 0.998  # of the weight of a loss when the next one comes: a rush is judged by the days before, not by the hour
 _SMALLEST = 1e-6  # in the largest loss; less is rounding
 
 

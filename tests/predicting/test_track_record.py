@@ -56,11 +56,27 @@ def test_each_service_and_step_ahead_is_judged_by_itself():
 
 
 def test_what_was_right_long_ago_counts_less_than_what_is_right_now():
-    came = truth(700, 0.0)
-    came[300:] = 1.0
-    told = mixed(said(700, 0, 1, 0, 0), came)
-    assert abs(told[295] - 0).max() < 0.01
+    came = truth(2500, 0.0)
+    came[700:] = 1.0
+    told = mixed(said(2500, 0, 1, 0, 0), came)
+    assert abs(told[695] - 0).max() < 0.01
     assert abs(told[-1] - 1).max() < 0.05
+
+
+def test_hours_in_which_the_newest_value_is_as_good_do_not_hide_the_rush_that_the_network_tells_of():
+    rng, rush = np.random.default_rng(0), 240
+    course = np.zeros(4 * 720, np.float32)
+    course[np.arange(len(course)) % 720 >= 720 - rush] = 50.0
+    noise = rng.normal(size=(2, len(course))).astype(np.float32)
+    forecasts = said(len(course) - HORIZON, 0, 0, 0, 0)
+    came = truth(len(course) - HORIZON, 0.0)
+    for origin in range(len(came)):
+        came[origin] = course[origin + 1 : origin + 1 + HORIZON] + noise[0, origin]
+        forecasts[origin, ..., 0] = course[origin + 1 : origin + 1 + HORIZON] + 0.3 * noise[1, origin]
+        forecasts[origin, ..., 1:] = course[origin]
+    onset = 3 * 720 + 720 - rush - 1
+    told = mixed(forecasts[: onset + 1], came[: onset + 1])
+    assert told[onset].min() > 45
 
 
 def test_a_truth_counts_only_once_its_moment_has_come():
