@@ -6,7 +6,7 @@ lowest and highest of the seeds.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,8 +185,13 @@ def write(
         "failures": failures,
         "rows": rows,
     }
-    head = json.dumps({key: value for key, value in content.items() if key != "rows"}, indent=1).removesuffix("\n}")
-    body = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    (folder / "results.json").write_text(f'{head},\n "rows": [\n{body}\n]\n}}\n')
+    write_rows(content, folder / "results.json")
     (folder / "table.md").write_text(table(experiment, rows, settings))
     return rows
+
+
+def write_rows(content: Mapping[str, Any], path: Path) -> None:
+    """As JSON, each of its `rows` in a line of its own."""
+    head = json.dumps({key: value for key, value in content.items() if key != "rows"}, indent=1).removesuffix("\n}")
+    body = ",\n".join(json.dumps(row, allow_nan=False) for row in content["rows"])
+    path.write_text(f'{head},\n "rows": [\n{body}\n]\n}}\n')

@@ -1,0 +1,136 @@
+"""
+What `tidecast-predictor evaluate` found on several recordings, condensed to what fits into a repository.
+
+    .venv/bin/tidecast-predictor evaluate --data FILE.npz [FILE.npz ...] --out build/real
+    .venv/bin/python benchmarks/forecasting/condensing.py build/real
+
+Writes `results.json`, with the median, the lowest and the highest of the seeds of every recording, feature and offset,
+`table.md` and `picture.png`. Errors are within each series in that of last value, the median over the series of a feature.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from summing import write_rows
+
+RESULTS = Path("benchmarks/results/forecasting/real")
+OURS = "gcn-gru"
+_MEASURES = ("relative_mae", "relative_rmse")
+_COLOURS = {OURS: "#0072B2"}
+
+
+def condensed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, the mean ranks, the facts and means of each recording, and a row for each feature and offset."""
+    return {
+        "settings": found["settings"],
+        "mean_rank": found["mean_rank"],
+        "recordings": [_recording(each) for each in found["datasets"]],
+        "rows": [row for each in found["datasets"] for row in _rows(each)],
+    }
+
+
+def _recording(found: Mapping[str, Any]) -> dict[str, Any]:
+    facts = ("name", "steps", "step_seconds", "services", "calls", "truths_counted", "failures")
+    methods = {
+        name: {measure: of["mean_over_features_and_offsets"][measure] for measure in (*_MEASURES, "relative_crps")}
+        | {"seconds": of["fit_seconds"]}
+        for name, of in found["methods"].items()
+    }
+    return {fact: found[fact] for fact in facts} | {"methods": methods}
+
+
+def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for score in found["scores"]:
+        if score["target"] in found["features"] and score["steps"].isdigit():
+            place = {key: score[key] for key in ("target", "steps", "series")}
+            for name, values in score["methods"].items():
+                measured = {key: values[key] for key in (*_MEASURES, "mae", "rmse", "r2", "coverage") if key in values}
+                yield {"recording": found["name"], **place, "method": name, **measured}
+
+
+def behind(recording: Mapping[str, Any], measure: str, name: str = OURS) -> tuple[str, float]:
+    """The best of the other methods, ablations of ours left out, and the error of *name* in its error."""
+    errors = {
+        other: of[measure][0]
+        for other, of in recording["methods"].items()
+        if not other.startswith(OURS) and of[measure][0] is not None
+    }
+    best = min(errors, key=lambda other: errors[other])
+    return best, recording["methods"][name][measure][0] / errors[best]
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Methods by mean rank against recordings, and where ours stands beside the best of the others."""
+    recordings, ranks = results["recordings"], results["mean_rank"]
+    methods = sorted(ranks["mae"], key=lambda name: ranks["mae"][name] + ranks["rmse"][name])
+    lines = _lines(["method", "mean rank, MAE", "mean rank, RMSE", *(each["name"] for each in recordings)])
+    for name in methods:
+        cells = [_both(each["methods"].get(name)) for each in recordings]
+        lines.append([name, f"{ranks['mae'][name]:.2f}", f"{ranks['rmse'][name]:.2f}", *cells])
+    text = (
+        "MAE / RMSE in that of last value, the mean over features and offsets, the median over seeds\n\n"
+        + _markdown(lines)
+    )
+    lines = _lines(["ours in the error of the best other", *(each["name"] for each in recordings)])
+    for measure, label in zip(_MEASURES, ("MAE", "RMSE"), strict=True):
+        beside = [behind(each, measure) for each in recordings]
+        lines.append([label, *(f"{ratio:.3f} ({best})" for best, ratio in beside)])
+    return text + "\n" + _markdown(lines)
+
+
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """A panel for each measure: the error of each method on each recording, ours in front."""
+    recordings = results["recordings"]
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, 2), _MEASURES, strict=True):
+        methods = [name for name in recordings[0]["methods"] if not name.startswith(f"{OURS}-")]
+        for name in sorted(methods, key=lambda each: each == OURS):
+            heights = [each["methods"].get(name, {measure: [None]})[measure][0] for each in recordings]
+            drawn = [float("nan") if height is None or height > 2 else height for height in heights]
+            style: dict[str, Any] = {"color": _COLOURS[name], "zorder": 3} if name == OURS else {"alpha": 0.6}
+            axes.plot(range(len(drawn)), drawn, "o" if name == OURS else "x", label=name, **style)
+        axes.set_xticks(range(len(recordings)), [each["name"] for each in recordings], rotation=25, fontsize=8)
+        axes.set_title(f"{measure.removeprefix('relative_').upper()} in that of last value", loc="left", fontsize=10)
+        axes.set_ylim(top=2)
+        axes.grid(visible=True, axis="y", color="#ececec")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
+    figure.suptitle(
+        "Real recordings; what is more than twice last value's error is beyond the top", x=0.01, ha="left", fontsize=10
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _lines(head: list[str]) -> list[list[str]]:
+    return [head, ["---"] + ["---:"] * (len(head) - 1)]
+
+
+def _both(of: Mapping[str, Any] | None) -> str:
+    numbers = [None] * 2 if of is None else [of[measure][0] for measure in _MEASURES]
+    return " / ".join("–" if number is None else f"{number:.3f}" for number in numbers)
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read what was found, and write what is left of it."""
+    parser = argparse.ArgumentParser(description="Condenses what evaluate found.")
+    parser.add_argument("folder", type=Path, help="the --out of evaluate")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    flags = parser.parse_args(arguments)
+    results = condensed(json.loads((flags.folder / "results.json").read_text()))
+    flags.out.mkdir(parents=True, exist_ok=True)
+    write_rows(results, flags.out / "results.json")
+    (flags.out / "table.md").write_text(table(results))
+    draw(results, flags.out / "picture.png")
+
+
+if __name__ == "__main__":
+    main()
