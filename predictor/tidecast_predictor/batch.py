@@ -269,10 +269,11 @@ def _returns(level_NBPF: Tensor, usual_NBPF: Tensor, reference: Reference) -> Te
 
 
 def _middle(days_BPWJNF: Tensor) -> Tensor:
-    """The median over days, (B, P, J, N, F); of two days their mean, as the median would be the lower one."""
-    median_BPJNF = days_BPWJNF.nanmedian(2).values
-    is_few_BPJNF = days_BPWJNF.isfinite().sum(2) < 3
-    return torch.where(is_few_BPJNF, days_BPWJNF.nanmean(2), median_BPJNF) if is_few_BPJNF.any() else median_BPJNF
+    """The median over days, (B, P, J, N, F); of an even number the mean of the two in the middle, not the lower one."""
+    lower_BPJNF = days_BPWJNF.nanmedian(2).values
+    if not (days_BPWJNF.isfinite().sum(2) % 2 == 0).any():
+        return lower_BPJNF
+    return (lower_BPJNF - (-days_BPWJNF).nanmedian(2).values) / 2
 
 
 def _around_each(x_BPWJNF: Tensor, beside: int) -> Tensor:

@@ -82,7 +82,7 @@ class Stretches:
         """The quantiles stretched, rising along Q; the median as it was."""
         stretched = quantiles_NFHQ.copy()
         median = quantiles_NFHQ[..., self._middle, None]
-        away = np.exp(self.of_all_FHO + self.of_one_NFHO) * self._distances(quantiles_NFHQ)
+        away = np.exp(np.minimum(self.of_all_FHO + self.of_one_NFHO, _WIDEST)) * self._distances(quantiles_NFHQ)
         stretched[..., self._outer] = median + self._side * away
         # Stretched one by one, quantiles of one side could pass each other.
         below, above = stretched[..., : self._middle + 1], stretched[..., self._middle :]

@@ -3,8 +3,9 @@ Corrections that are kept while a model is served: what came true of its earlier
 
 Where a simple forecast of a series did better of late, it is believed more (`track_record`); where bands were passed too
 often or too seldom, they are stretched (`conformal`). Some of the forecasts that were made are remembered until the last
-of their steps has come. Each service is followed by its id, so that services may come and go. Nothing of it outlives the
-process: after a restart the network speaks alone, with the bands of its validation, until both have been corrected again.
+of their steps has come. Each service is followed by its id, so that services may come and go. A newly trained model goes on
+with the record, and with bands of its own validation. Nothing outlives the process: after a restart the network speaks
+alone until it has been corrected again.
 
 Shapes: `N` services, `F` forecast features, `H` horizon steps, `Q` quantiles, `O` of them that are not the median, `X`
 simple forecasts.
@@ -29,6 +30,8 @@ beat of what runs every five minutes.
 """
 
 Numbers = NDArray[np.float32]
+
+_SAME = ("step_seconds", "horizon_steps", "forecast_features")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +121,18 @@ class Corrections:
                     stretches.learn(ahead, issued.told_NFHO[:, :, ahead], truth_NF)
         kept = tuple(one for one in known.issued if snapshot.end_time - one.time < horizon * step)
         return replace(known, time=snapshot.end_time, record=record, stretches=stretches, issued=kept)
+
+    def under(self, architecture: Architecture) -> "Corrections | None":
+        """
+        Where a newly trained model goes on: how far networks are believed is kept, what was told by this one is not.
+
+        None where it forecasts other steps or features. Its bands are those of its own validation.
+        """
+        if any(getattr(architecture, name) != getattr(self.architecture, name) for name in _SAME):
+            return None
+        shape = (len(self.services), architecture.forecast_features, architecture.horizon_steps)
+        stretches = Stretches.none(architecture.quantiles, *shape)
+        return replace(self, architecture=architecture, stretches=stretches, issued=())
 
     def corrected(self, said: Said) -> Numbers:
         """Quantiles on the model's scale as they are to be told, (N, F, H, Q)."""

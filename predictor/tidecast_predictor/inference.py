@@ -77,7 +77,8 @@ class Forecaster:
     def serve(self, checkpoint: Checkpoint) -> None:
         """Answer with this model from now on."""
         checkpoint.model.to(self._device).eval()
-        self._served = _Served(checkpoint, Streams(checkpoint.model))
+        before = None if self._served is None else self._served.streams
+        self._served = _Served(checkpoint, Streams(checkpoint.model, before=before))
         logger.info("serving %s: %s", checkpoint.version, checkpoint.scores.describe())
 
     def decline(self, reason: str) -> None:

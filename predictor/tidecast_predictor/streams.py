@@ -36,12 +36,24 @@ class Streams:
     Carries the newest graphs of one model from request to request; a request that does not go on where one ended is
     answered from its window. Safe to use from several threads: which stream a window goes on with is told by what it
     holds, so requests for different graphs do not disturb each other.
+
+    Args:
+        model: Whose state is carried.
+        before: Of the model that was served before; what is known of how far networks are believed is gone on with.
     """
 
-    def __init__(self, model: GcnGru) -> None:
+    def __init__(self, model: GcnGru, *, before: "Streams | None" = None) -> None:
         self._model = model
+        known = None if before is None else before.known
+        self._known = None if known is None else known.under(model.architecture)
         self._lock = threading.Lock()
         self._held: tuple[_Held, ...] = ()
+
+    @property
+    def known(self) -> Corrections | None:
+        """How forecasts are corrected at the newest moment; None before anything was asked for."""
+        newest = _newest(self._held)
+        return self._known if newest is None else newest.corrections
 
     def forecast(self, past: Past, reference: Reference) -> NDArray[np.float32]:
         """
@@ -57,11 +69,14 @@ class Streams:
             return _told(found.corrections, _said(found.stream, past))
         stream = Stream.begin(self._model, past, reference) if found is None else found.stream.advance(past, reference)
         # Where the past was revised the state begins anew, and what is known of the errors goes on.
-        earlier = found or _newest(one for one in held if one.snapshot.end_time < snapshot.end_time)
-        if earlier is None:
+        earlier = found or _newest(
+            one for one in held if one.snapshot.end_time < snapshot.end_time or _is_same(one.snapshot, snapshot)
+        )
+        known = self._known if earlier is None else earlier.corrections
+        if known is None or known.time > snapshot.end_time:
             corrections = Corrections.begin(self._model.architecture, past)
         else:
-            corrections = earlier.corrections.after(past)
+            corrections = known.after(past)
         said = _said(stream, past)
         with self._lock:
             others = (one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot))

@@ -6,6 +6,10 @@ is better to say that all stays as it is, and only what came true can tell where
 (Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006): a weight falls with a power of the mean loss, one of
 each service, feature and step ahead, the farther the more has come true.
 
+Quiet hours tell nothing of a rush: there the newest value is as good as the network, and when the network then forecasts
+what none of the others knows, they would hold it down. So the others are heard as far as forecasts lay apart when they
+were judged; where the network rises above them by more than that, it is the network that speaks.
+
 Shapes: `S` origins, `N` services, `F` features, `H` horizon steps, `E` forecasts that are weighed, the network's first.
 """
 
@@ -25,7 +29,9 @@ _AT_FIRST = np.log(np.array([0.997, 0.001, 0.001, 0.001], np.float32))  # nothin
 _IN_THE_END = np.log(np.array([0.7, 0.1, 0.1, 0.1], np.float32))  # where all are as good
 _POWER = 8.0  # half the loss is 256 times the weight: nearly a choice, and where two are as good their mean is better
 _DOUBT = 5.0  # so many losses count half of what very many do
-_KEPT = 0.998  # of the weight of a loss when the next one comes: a rush is judged by the days before, not by the hour
+_KEPT = 0.99  # of the weight of a loss when the next one comes
+_DEEPENING = 2.0  # a power: twice as far apart as ever judged, the others are heard a quarter
+_NEAREST = np.float32(1e-30)  # no division by zero where all say the same
 _SMALLEST = 1e-6  # in the largest loss; less is rounding
 
 
@@ -39,19 +45,22 @@ class TrackRecord:
         losses_NFHE: Sums, faded.
         counts_NFH: How many they are sums of, faded alike.
         weights_NFHE: Of each forecast; they sum up to 1.
+        apart_NFH: How far from the network's forecast the farthest other one lay when they were judged, the most of late.
     """
 
     squared: bool
     losses_NFHE: Numbers
     counts_NFH: Numbers
     weights_NFHE: Numbers
+    apart_NFH: Numbers
 
     @classmethod
     def none(cls, services: int, features: int, horizon: int, *, squared: bool = False) -> "TrackRecord":
         """Before anything came true."""
         shape = (services, features, horizon)
         weights = np.broadcast_to(np.exp(_AT_FIRST), (*shape, len(_AT_FIRST))).copy()
-        return cls(squared, np.zeros_like(weights), np.zeros(shape, np.float32), weights)
+        counts, apart = np.zeros((2, *shape), np.float32)
+        return cls(squared, np.zeros_like(weights), counts, weights, apart)
 
     def of(self, rows_N: NDArray[np.int64]) -> "TrackRecord":
         """That of the services at *rows_N*; -1 begins one."""
@@ -60,6 +69,7 @@ class TrackRecord:
             self,
             losses_NFHE=np.where(new[:, None, None, None], 0, self.losses_NFHE[rows_N]),
             counts_NFH=np.where(new[:, None, None], 0, self.counts_NFH[rows_N]),
+            apart_NFH=np.where(new[:, None, None], 0, self.apart_NFH[rows_N]),
             weights_NFHE=np.where(new[:, None, None, None], np.exp(_AT_FIRST), self.weights_NFHE[rows_N]),
         )
 
@@ -69,6 +79,7 @@ class TrackRecord:
             self,
             losses_NFHE=self.losses_NFHE.copy(),
             counts_NFH=self.counts_NFH.copy(),
+            apart_NFH=self.apart_NFH.copy(),
             weights_NFHE=self.weights_NFHE.copy(),
         )
 
@@ -82,9 +93,11 @@ class TrackRecord:
             truth_NF: NaN where missing.
         """
         errors_NFE = np.abs(said_NFE - truth_NF[..., None])
-        known_NF = np.isfinite(errors_NFE).all(axis=-1)
-        losses_NFE, counts_NF = self.losses_NFHE[:, :, ahead], self.counts_NFH[:, :, ahead]
         loss = np.square(errors_NFE) if self.squared else errors_NFE
+        known_NF = np.isfinite(loss).all(axis=-1)
+        losses_NFE, counts_NF = self.losses_NFHE[:, :, ahead], self.counts_NFH[:, :, ahead]
+        apart_NF = self.apart_NFH[:, :, ahead]
+        apart_NF[known_NF] = np.maximum(_KEPT * apart_NF, _apart(said_NFE))[known_NF]
         losses_NFE[known_NF] = _KEPT * losses_NFE[known_NF] + loss[known_NF]
         counts_NF[known_NF] = _KEPT * counts_NF[known_NF] + 1
         floor = _SMALLEST * losses_NFE.max(axis=-1, keepdims=True) + np.float32(1e-30)
@@ -96,8 +109,20 @@ class TrackRecord:
 
     def mixed(self, said_NFHE: Numbers) -> Numbers:
         """The forecast that is told, (N, F, H)."""
-        mixed: Numbers = np.einsum("nfhe,nfhe->nfh", said_NFHE, self.weights_NFHE)
-        return mixed
+        mixed_NFH: Numbers = np.einsum("nfhe,nfhe->nfh", said_NFHE, self.weights_NFHE)
+        heard_NFH = np.minimum(1, self.apart_NFH / np.maximum(_apart(said_NFHE), _NEAREST)) ** _DEEPENING
+        # Only what the network says more: where it falls below all the others, too little would be the worse error.
+        mixed_NFH += (1 - heard_NFH) * np.maximum(said_NFHE[..., 0] - mixed_NFH, 0)
+        return mixed_NFH
+
+
+def _apart(said: Numbers) -> Numbers:
+    """How far from the network's forecast the farthest other one lies."""
+    network = said[..., 0]
+    apart = np.zeros_like(network)
+    for other in range(1, said.shape[-1]):  # several times as fast as a maximum along so short an axis
+        np.maximum(apart, np.abs(said[..., other] - network), out=apart)
+    return apart
 
 
 def simple_forecasts(recent_NRF: Numbers, usual_NF: Numbers) -> Numbers:

@@ -5,7 +5,7 @@ Quantiles that are corrected while they are used.
 import numpy as np
 import pytest
 
-from tidecast_predictor.conformal import stretch_online
+from tidecast_predictor.conformal import Stretches, stretch_online
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -85,3 +85,10 @@ def test_what_stays_at_one_value_keeps_a_band():
     quantiles = bands(400, 0.01) + np.float32(0.001)
     corrected = stretch_online(quantiles, np.zeros((400, 20, 1, 3), np.float32), LEVELS, np.arange(400))
     assert covered(corrected, np.zeros((400, 20, 1, 3), np.float32)) == 1
+
+
+def test_the_two_stretches_together_have_an_end():
+    stretches = Stretches.none(LEVELS, 1, 1, 1)
+    stretches.of_all_FHO[:], stretches.of_one_NFHO[:] = 5.0, 5.0
+    told = stretches.applied(np.array([[[[-1.0, 0, 1]]]], np.float32))
+    assert told[..., 2] == pytest.approx(np.exp(5.0))

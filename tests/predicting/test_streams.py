@@ -55,9 +55,9 @@ def test_the_same_cycle_again_gets_the_same_answer():
     assert np.array_equal(carried(model, snapshot, pasts)[0], carried(model, snapshot, pasts[:2])[0])
 
 
-def revised(snapshot):
+def revised(snapshot, step=55):
     values = snapshot.values.copy()
-    values[55, 0, 0] = 99
+    values[step, 0, 0] = 99
     return replace(snapshot, values=values)
 
 
@@ -143,3 +143,28 @@ def test_what_is_known_of_bands_outlives_a_past_that_was_revised():
     low, _, high = np.moveaxis(streams.forecast(past, reference), -1, 0)
     low_alone, _, high_alone = np.moveaxis(served_alone(model, past, reference), -1, 0)
     assert np.nanmean(high - low) > 2 * np.nanmean(high_alone - low_alone)
+
+
+@pytest.mark.parametrize("changed", [recalled, lambda snapshot: revised(snapshot, step=195)], ids=["calls", "values"])
+def test_what_is_known_outlives_the_same_moment_asked_for_otherwise(changed):
+    snapshot, model = shop(300), model_of()
+    model.calibration.fill_(0.1)
+    reference, streams = reference_of(snapshot), Streams(model)
+    for origin in range(60, 201):
+        streams.forecast(past_at(snapshot, origin, WINDOW), reference)
+    past = past_at(changed(snapshot), 200, WINDOW)
+    low, _, high = np.moveaxis(streams.forecast(past, reference), -1, 0)
+    low_alone, _, high_alone = np.moveaxis(served_alone(model, past, reference), -1, 0)
+    assert np.nanmean(high - low) > 2 * np.nanmean(high_alone - low_alone)
+
+
+def test_a_newly_trained_model_goes_on_with_the_record_of_the_one_before_and_not_with_its_bands():
+    snapshot, model = shop(300), model_of()
+    reference, before = reference_of(snapshot), Streams(model)
+    for origin in range(60, 200):
+        before.forecast(past_at(snapshot, origin, WINDOW), reference)
+    after = Streams(model_of(), before=before)
+    after.forecast(past_at(snapshot, 200, WINDOW), reference)
+    assert np.array_equal(after.known.record.losses_NFHE, before.known.record.losses_NFHE)
+    assert not after.known.stretches.of_one_NFHO.any()
+    assert [one.time for one in after.known.issued] == [snapshot.times[200]]

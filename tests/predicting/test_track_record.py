@@ -63,7 +63,7 @@ def test_what_was_right_long_ago_counts_less_than_what_is_right_now():
     assert abs(told[-1] - 1).max() < 0.05
 
 
-def test_hours_in_which_the_newest_value_is_as_good_do_not_hide_the_rush_that_the_network_tells_of():
+def test_a_rush_that_comes_every_day_is_told_before_it_comes():
     rng, rush = np.random.default_rng(0), 240
     course = np.zeros(4 * 720, np.float32)
     course[np.arange(len(course)) % 720 >= 720 - rush] = 50.0
@@ -113,6 +113,54 @@ def test_learning_changes_no_record_it_was_copied_from():
     record.copy().learn(0, said(1, 1, 0, 0, 0)[0, :, :, 0], np.zeros((SERVICES, FEATURES), np.float32))
     assert np.array_equal(record.weights_NFHE, TrackRecord.none(SERVICES, FEATURES, HORIZON).weights_NFHE)
     assert (record.losses_NFHE == 0).all()
+    assert (record.apart_NFH == 0).all()
+
+
+def after_quiet_hours():
+    """A record of hours in which the network was a little worse than the newest value."""
+    record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+    for _ in range(200):
+        taught(record, 0.02, 0.01, 0.01, 0.02)
+    return record
+
+
+def taught(record, *errors):
+    for ahead in range(HORIZON):
+        record.learn(ahead, said(1, *errors)[0, :, :, ahead], np.zeros((SERVICES, FEATURES), np.float32))
+
+
+class TestQuietHours:
+    def test_do_not_hold_down_a_rush_that_the_network_alone_forecasts(self):
+        told = after_quiet_hours().mixed(said(1, np.log(4), 0, 0, 0)[0])
+        assert told == pytest.approx(np.log(4), rel=0.01)
+
+    def test_let_what_was_better_in_them_be_told_in_them(self):
+        assert after_quiet_hours().mixed(said(1, 0.01, 0, 0, 0)[0]) == pytest.approx(0, abs=0.003)
+
+    def test_do_not_let_a_network_be_believed_that_goes_on_forecasting_what_does_not_come(self):
+        record = after_quiet_hours()
+        for _ in range(20):
+            taught(record, 1, 0, 0, 0)
+        assert record.mixed(said(1, 1, 0, 0, 0)[0]).max() < 0.05
+
+    def test_hold_up_a_network_that_falls_far_below_all_others(self):
+        record = after_quiet_hours()
+        told = record.mixed(said(1, -np.log(4), 0, 0, 0)[0])
+        assert told == pytest.approx(-np.log(4) * record.weights_NFHE[..., 0], rel=1e-4)
+        assert told.min() > -0.9 * np.log(4)
+
+
+def test_a_newcomer_is_not_judged_by_how_far_forecasts_of_others_lay_apart():
+    record = after_quiet_hours().of(np.array([-1, 1]))
+    assert (record.apart_NFH[0] == 0).all()
+    assert (record.apart_NFH[1] > 0).all()
+
+
+def test_an_error_too_large_to_be_squared_leaves_the_record_as_it_was():
+    record = TrackRecord.none(SERVICES, FEATURES, HORIZON, squared=True)
+    with np.errstate(over="ignore"):
+        record.learn(0, said(1, 3e19, 1, 1, 1)[0, :, :, 0], np.zeros((SERVICES, FEATURES), np.float32))
+    assert record.weights_NFHE == pytest.approx(TrackRecord.none(SERVICES, FEATURES, HORIZON).weights_NFHE, rel=1e-5)
 
 
 class TestSimpleForecasts:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from builders.recordings import HALF_HOUR, part, seasonal, untrained
-from tidecast_predictor.batch import COURSES, assemble
+from tidecast_predictor.batch import COURSES, _middle, assemble
 from tidecast_predictor.naive import SeasonalNaive
 from tidecast_predictor.recording import Recording
 from tidecast_predictor.windows import Past, past_at, recorded
@@ -85,6 +85,13 @@ def test_what_one_day_alone_did_is_no_part_of_the_usual_day():
     usual = COURSES.index("usual day")
     gaps = (calm.courses_NBPFHW - wild.courses_NBPFHW)[:, 0, 0, 0, :, usual] * calm.scale_NF[:, :1]
     assert gaps.abs().max() < 0.5
+
+
+@pytest.mark.parametrize("known", range(1, 8))
+def test_the_usual_day_lies_no_lower_for_an_even_number_of_days(known):
+    days = torch.arange(7.0).view(1, 1, 7, 1, 1, 1).clone()
+    days[:, :, known:] = torch.nan
+    assert _middle(days).item() == (known - 1) / 2
 
 
 def test_a_past_hides_what_comes_after_its_moment():
