@@ -8,26 +8,19 @@ everywhere else. No compiler is needed where it runs.
 Shapes, as suffixes: `N` services, `T` steps, `C` channels, `D` hidden, `X` as many channels as all parts have together.
 """
 
-import ctypes
-import functools
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-Backend = Literal["native", "torch"]
+from tidecast_predictor.compiled import Backend, call, choose, native_is_there, suits
 
 BLOCK_ROWS = 2048
 """Of PyTorch; the compiled code has blocks of its own."""
 
-_LANES = 16  # of the widest registers; narrower ones divide them
 _WORTH = 8192  # numbers of a block's state
-_LEVELS = {"AVX2": ("v3",), "AVX512": ("v4", "v3")}  # as torch and as x86-64's levels name them
-_NATIVE = Path(__file__).parent / "native"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,23 +80,17 @@ def recur(  # noqa: PLR0913
     Raises:
         ValueError: If the compiled code is asked for where it cannot be used.
     """
-    library = _library() if backend != "torch" and _suits(weights, parts_NTC) else None
+    given = (weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC)
+    chosen = choose(backend, weights.state_3DD.shape[1], given)
     with torch.no_grad():
-        if library is not None:
-            return _natively(library, weights, parts_NTC, clock_TD, state_ND)
-        if backend == "native":
-            raise ValueError("the compiled recurrence is not there for this processor, device or width; use torch")
+        if chosen == "native":
+            return _natively(weights, parts_NTC, clock_TD, state_ND)
         return _with_torch(weights, parts_NTC, clock_TD, state_ND, block)
-
-
-def native_is_there() -> bool:
-    """Whether the compiled code was built for this processor."""
-    return _library() is not None
 
 
 def is_faster(rows: int, hidden: int) -> bool:
     """Whether `recur` beats nn.GRU on a number of services: on few, PyTorch's many small steps cost more than they save."""
-    return (native_is_there() and hidden % _LANES == 0) or rows * hidden > _WORTH
+    return (native_is_there() and suits(hidden)) or rows * hidden > _WORTH
 
 
 def _with_torch(
@@ -144,60 +131,12 @@ def _with_torch(
 
 
 def _natively(
-    library: ctypes.CDLL,
-    weights: RecurrentWeights,
-    parts_NTC: Sequence[Tensor],
-    clock_TD: Tensor,
-    state_ND: Tensor | None,
+    weights: RecurrentWeights, parts_NTC: Sequence[Tensor], clock_TD: Tensor, state_ND: Tensor | None
 ) -> Tensor:
-    parts = [part.contiguous() for part in parts_NTC]
-    clock = clock_TD.contiguous()
+    after = torch.empty((len(parts_NTC[0]), weights.state_3DD.shape[1]))
     before = None if state_ND is None else state_ND.contiguous()
-    services, steps, channels = parts[0].shape
-    hidden = weights.state_3DD.shape[1]
-    after = torch.empty((services, hidden))
-    # The arguments are kept in variables of this frame: only addresses are handed over.
-    tensors = (clock, weights.convolution_DX, weights.input_3DD, weights.state_3DD)
+    matrices = (weights.convolution_DX, weights.input_3DD, weights.state_3DD)
     biases = (weights.input_bias_3D, weights.state_bias_3D)
-    refused = library.tidecast_recur(
-        (ctypes.c_void_p * len(parts))(*(part.data_ptr() for part in parts)),
-        len(parts),
-        services,
-        steps,
-        channels,
-        hidden,
-        *(tensor.data_ptr() for tensor in (*tensors, *biases)),
-        None if before is None else before.data_ptr(),
-        after.data_ptr(),
-        torch.get_num_threads(),
-    )
-    if refused:
-        raise MemoryError("the compiled recurrence got no memory")
+    given = (clock_TD.contiguous(), *matrices, *biases, before)
+    call("tidecast_recur", [part.contiguous() for part in parts_NTC], weights.convolution_DX, (*given, after, None))
     return after
-
-
-def _suits(weights: RecurrentWeights, parts_NTC: Sequence[Tensor]) -> bool:
-    tensors = [weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC]
-    return (
-        all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
-        and len({part.shape for part in parts_NTC}) == 1
-        and weights.state_3DD.shape[1] % _LANES == 0
-    )
-
-
-@functools.cache
-def _library() -> ctypes.CDLL | None:
-    """The compiled code for this processor; None if there is none, or if it does not load."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return None
-    for level in _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ()):
-        try:
-            library = ctypes.CDLL(str(_NATIVE / f"librecurrence-x86-64-{level}.so"))
-        except OSError:
-            continue  # not built, or for a newer C library
-        pointer, integer = ctypes.c_void_p, ctypes.c_int
-        library.tidecast_recur.argtypes = [
-            pointer, integer, ctypes.c_int64, *[integer] * 3, *[pointer] * 8, integer,
-        ]  # fmt: skip
-        return library
-    return None
