@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := predictor/tidecast_predictor/native/recurrence.cpp
+NATIVE := $(wildcard predictor/tidecast_predictor/native/*.cpp predictor/tidecast_predictor/native/*.h)
 SOURCES := contract operator predictor simulator tests benchmarks
 
 .PHONY: help

@@ -8,5 +8,5 @@ rm -f librecurrence-*.so  # one that was compiled from other sources would be ca
 for level in v3 v4; do
     "${CXX:-g++}" -O3 -march=x86-64-$level -ffp-contract=fast -fno-math-errno -fno-trapping-math -std=c++17 \
         -Wall -Wno-psabi -shared -fPIC -pthread -static-libstdc++ -static-libgcc \
-        recurrence.cpp -o librecurrence-x86-64-$level.so
+        recurrence.cpp training.cpp -o librecurrence-x86-64-$level.so
 done

@@ -86,7 +86,7 @@ assert answer.status == 1, answer
 connection = http.client.HTTPConnection("127.0.0.1", 8501)
 connection.request("GET", "/readyz")
 assert connection.getresponse().status == 200
-from tidecast_predictor.recurrence import native_is_there
+from tidecast_predictor.compiled import native_is_there
 import platform
 assert native_is_there() or platform.machine() != "x86_64", "the compiled recurrence is not used"
 """

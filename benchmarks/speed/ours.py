@@ -12,10 +12,12 @@ from case import EPOCH_STEPS, FEATURES, HIDDEN, HORIZON, Case, Contender, learni
 from torch import Tensor, nn
 
 from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, channels, origin_width
+from tidecast_predictor.compiled import Backend
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import CallGraph, DirectedConvolution
 from tidecast_predictor.model import GcnGru
-from tidecast_predictor.recurrence import Backend, RecurrentWeights, recur
+from tidecast_predictor.recurrence import RecurrentWeights, recur
+from tidecast_predictor.recurrence_training import course
 
 _ROWS = 1024  # (service, chunk) pairs of an optimiser step
 _CHUNK = 96  # steps that are learnt from
@@ -31,10 +33,14 @@ class Core(nn.Module):
         self.gru = nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.head = nn.Linear(HIDDEN, HORIZON)
 
-    def learnt(self, parts: list[Tensor]) -> Tensor:
+    def layers(self) -> list[nn.Linear]:
+        """Of the convolution."""
+        return [self.slices.own, self.slices.callees, self.slices.callers]
+
+    def learnt(self, parts: list[Tensor], backend: Backend) -> Tensor:
         """Forecasts at every step but for the first ones, with gradients."""
-        course, _ = self.gru(self.slices(*parts).relu())
-        said: Tensor = self.head(course[:, -_CHUNK:])
+        states = course(parts, self.layers(), self.slices.own.bias, self.gru, backend=backend)
+        said: Tensor = self.head(states[:, -_CHUNK:])
         return said
 
 
@@ -45,7 +51,7 @@ def propagated(graph: CallGraph, x_NTF: Tensor) -> list[Tensor]:
 
 
 def core(case: Case, backend: Backend) -> Contender:
-    """Ours with one of the two backends of the recurrence; learning is the same with both."""
+    """Ours with one of the two backends of the recurrence, learning included."""
     network = Core()
     graph = CallGraph.of(case.calls_2E, case.weights_E, case.services)
     x_NTF = case.x_TNF.transpose(0, 1).contiguous()
@@ -53,9 +59,8 @@ def core(case: Case, backend: Backend) -> Contender:
     state = torch.zeros(case.services, HIDDEN)
 
     def answer(x: Tensor, before: Tensor | None) -> Tensor:
-        layers = network.slices
-        weights = RecurrentWeights.of([layers.own, layers.callees, layers.callers], network.gru)
-        clock = layers.own.bias.detach().expand(x.shape[1], HIDDEN)
+        weights = RecurrentWeights.of(network.layers(), network.gru)
+        clock = network.slices.own.bias.detach().expand(x.shape[1], HIDDEN)
         said: Tensor = network.head(recur(weights, propagated(graph, x), clock, before, backend=backend))
         return said
 
@@ -69,7 +74,7 @@ def core(case: Case, backend: Backend) -> Contender:
         step=lambda: answer(newest, state),
         epoch=(
             (lambda: propagated(graph, chunk(case.services)), chunks),
-            (learning(network, lambda: network.learnt(list(chunk(3, _ROWS)))), chunks * case.services / _ROWS),
+            (learning(network, lambda: network.learnt(list(chunk(3, _ROWS)), backend)), chunks * case.services / _ROWS),
         ),
     )
 

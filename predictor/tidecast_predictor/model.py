@@ -23,6 +23,7 @@ from tidecast_predictor.batch import COURSES, RECENT_STEPS, RETURNS, Batch, Orig
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.convolution import GRAPH_NUMBERS, CallGraph, DirectedConvolution, propagate
 from tidecast_predictor.recurrence import RecurrentWeights, is_faster, recur
+from tidecast_predictor.recurrence_training import course
 from tidecast_predictor.straight_line import StraightLine
 from tidecast_predictor.time_encoding import width
 
@@ -185,15 +186,23 @@ class GcnGru(nn.Module):
         is_last = batch.origins_BP.shape[1] == 1 and bool((batch.origins_BP == steps - 1).all())
         if is_last and self._is_faster_carried(batch.steps_NBTC, services * samples):
             return self._carried(parts_NBTC, batch.clock_BTK)[:, :, None]
-        clock_BTD = batch.clock_BTK.new_zeros(()) if self.clock is None else self.clock(batch.clock_BTK)
         at = batch.origins_BP[None, :, :, None].expand(services, -1, -1, self.architecture.hidden)
         states = []
         for block in _blocks(services, samples):
-            course = (self.slices(*(part[block] for part in parts_NBTC)) + clock_BTD).relu().flatten(0, 1)
-            if self.gru is not None:
-                course, _ = self.gru(course)
-            states.append(course.view(-1, samples, steps, self.architecture.hidden).gather(2, at[block]))
+            inputs_RTC = self._inputs([part[block] for part in parts_NBTC], batch.clock_BTK)
+            course_RTD = course(inputs_RTC, self._layers(), self.slices.own.bias, self.gru)
+            states.append(course_RTD.view(-1, samples, *course_RTD.shape[1:]).gather(2, at[block]))
         return torch.cat(states) if states else batch.steps_NBTC.new_zeros(at.shape)
+
+    def _layers(self) -> list[nn.Linear]:
+        """What is added up at each step, but for the bias; of `_inputs`."""
+        layers = [self.slices.own, self.slices.callees, self.slices.callers]
+        return layers if self.clock is None else [*layers, self.clock]
+
+    def _inputs(self, parts_NBTC: Sequence[Tensor], clock_BTK: Tensor) -> list[Tensor]:
+        """Samples side by side. They lie at different hours: the clock is one more input."""
+        known = parts_NBTC if self.clock is None else [*parts_NBTC, clock_BTK.expand(len(parts_NBTC[0]), -1, -1, -1)]
+        return [part.flatten(0, 1) for part in known]
 
     def _is_faster_carried(self, steps: Tensor, rows: int) -> bool:
         is_served = not torch.is_grad_enabled() and steps.device.type == "cpu"
@@ -202,7 +211,6 @@ class GcnGru(nn.Module):
     def _carried(self, parts_NBTC: Sequence[Tensor], clock_BTK: Tensor, state_ND: Tensor | None = None) -> Tensor:
         """The state after the last step, (N, B, D), faster than with gradients; a state before only of one sample."""
         services, samples, steps, _ = parts_NBTC[0].shape
-        layers = [self.slices.own, self.slices.callees, self.slices.callers]
         if self.gru is None:
             parts_NBC = [part[:, :, -1] for part in parts_NBTC]
             clock_BD = 0.0 if self.clock is None else self.clock(clock_BTK[:, -1])
@@ -210,17 +218,14 @@ class GcnGru(nn.Module):
             return ends.relu()
         bias_D = self.slices.own.bias
         if samples == 1:
-            weights = RecurrentWeights.of(layers, self.gru)
+            weights = RecurrentWeights.of(self._layers()[: len(parts_NBTC)], self.gru)
             clock_TD = bias_D.expand(steps, -1) if self.clock is None else self.clock(clock_BTK[0]) + bias_D
             return recur(weights, [part[:, 0] for part in parts_NBTC], clock_TD, state_ND)[:, None]
-        # Samples lie at different hours, and a block of services takes all of them: the clock is one more input.
-        weights = RecurrentWeights.of(layers if self.clock is None else [*layers, self.clock], self.gru)
+        weights, clock_TD = RecurrentWeights.of(self._layers(), self.gru), bias_D.expand(steps, -1)
         states = []
         for block in _blocks(services, samples):
-            own_NBTC, *around = (part[block] for part in parts_NBTC)
-            clock_NBTK = clock_BTK.expand(len(own_NBTC), -1, -1, -1)
-            inputs_RTC = torch.cat([own_NBTC, *around, clock_NBTK], dim=-1).flatten(0, 1)
-            states.append(recur(weights, [inputs_RTC], bias_D.expand(steps, -1)).view(-1, samples, len(bias_D)))
+            inputs_RTC = self._inputs([part[block] for part in parts_NBTC], clock_BTK)
+            states.append(recur(weights, inputs_RTC, clock_TD).view(-1, samples, len(bias_D)))
         return torch.cat(states) if states else bias_D.new_zeros((0, samples, len(bias_D)))
 
     def _quantiles(self, last_NBPX: Tensor, inputs: OriginInputs) -> Tensor:

@@ -8,26 +8,20 @@ everywhere else. No compiler is needed where it runs.
 Shapes, as suffixes: `N` services, `T` steps, `C` channels, `D` hidden, `X` as many channels as all parts have together.
 """
 
-import ctypes
-import functools
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-Backend = Literal["native", "torch"]
+from tidecast_predictor.compiled import Backend, call, choose, native_is_there, suits
 
 BLOCK_ROWS = 2048
 """Of PyTorch; the compiled code has blocks of its own."""
 
-_LANES = 16  # of the widest registers; narrower ones divide them
+_BESIDE = 16  # columns at either side, of which one is taken: the others keep what lies between where vectors begin
 _WORTH = 8192  # numbers of a block's state
-_LEVELS = {"AVX2": ("v3",), "AVX512": ("v4", "v3")}  # as torch and as x86-64's levels name them
-_NATIVE = Path(__file__).parent / "native"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,23 +81,17 @@ def recur(  # noqa: PLR0913
     Raises:
         ValueError: If the compiled code is asked for where it cannot be used.
     """
-    library = _library() if backend != "torch" and _suits(weights, parts_NTC) else None
+    given = (weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC)
+    chosen = choose(backend, weights.state_3DD.shape[1], given)
     with torch.no_grad():
-        if library is not None:
-            return _natively(library, weights, parts_NTC, clock_TD, state_ND)
-        if backend == "native":
-            raise ValueError("the compiled recurrence is not there for this processor, device or width; use torch")
+        if chosen == "native":
+            return _natively(weights, parts_NTC, clock_TD, state_ND)
         return _with_torch(weights, parts_NTC, clock_TD, state_ND, block)
-
-
-def native_is_there() -> bool:
-    """Whether the compiled code was built for this processor."""
-    return _library() is not None
 
 
 def is_faster(rows: int, hidden: int) -> bool:
     """Whether `recur` beats nn.GRU on a number of services: on few, PyTorch's many small steps cost more than they save."""
-    return (native_is_there() and hidden % _LANES == 0) or rows * hidden > _WORTH
+    return (native_is_there() and suits(hidden)) or rows * hidden > _WORTH
 
 
 def _with_torch(
@@ -112,92 +100,68 @@ def _with_torch(
     """
     In buffers that are made once: half of what nn.GRU costs here is memory that it asks for at each step.
 
-    Reset and update gates of a step are one product, as the input and the state lie side by side.
+    A row has a one, the step's input, the state and a one side by side: each product is of neighbouring columns, and adds
+    its bias as one more of them, not in passes of its own. The state is kept as (1 + h) / 2, so that a sigmoid of twice the
+    new value takes the place of the tanh, which costs PyTorch three times as much.
     """
     services, steps, _ = parts_NTC[0].shape
     hidden = weights.state_3DD.shape[1]
-    two = 2 * hidden
-    convolution = weights.convolution_DX.T
-    gates = torch.cat([weights.input_3DD[:two], weights.state_3DD[:two]], dim=1).T.contiguous()
-    gates_bias = weights.input_bias_3D[:two] + weights.state_bias_3D[:two]
+    gates, new_weights, held_weights = _side_by_side(weights)
+    convolution = torch.cat([weights.convolution_DX.T, clock_TD[:1]])
     after = clock_TD.new_empty((services, hidden))
-    rows = max(1, min(block, services))
-    both, opened = clock_TD.new_empty((rows, two)), clock_TD.new_empty((rows, two))
-    new, held = clock_TD.new_empty((rows, hidden)), clock_TD.new_empty((rows, hidden))
-    for begin in range(0, services, rows):
-        here = slice(begin, min(begin + rows, services))
-        if (count := here.stop - here.start) < rows:
-            both, opened, new, held = both[:count], opened[:count], new[:count], held[:count]
-        x, state = both[:, :hidden], both[:, hidden:]
-        state.copy_(state_ND[here]) if state_ND is not None else state.zero_()
+    size = max(1, min(block, services))
+    rows = clock_TD.new_ones((size, 2 * (hidden + _BESIDE)))
+    opened, new, held = (clock_TD.new_empty((size, width)) for width in (2 * hidden, hidden, hidden))
+    for begin in range(0, services, size):
+        here = slice(begin, min(begin + size, services))
+        if (count := here.stop - here.start) < size:
+            rows, opened, new, held = rows[:count], opened[:count], new[:count], held[:count]
+        x, state = rows[:, _BESIDE : _BESIDE + hidden], rows[:, _BESIDE + hidden : -_BESIDE]
+        one_x, x_state_one, state_one = (
+            rows[:, _BESIDE - 1 : _BESIDE + hidden],
+            rows[:, _BESIDE : 1 - _BESIDE],
+            rows[:, _BESIDE + hidden : 1 - _BESIDE],
+        )
+        state.fill_(0.5)
+        if state_ND is not None:
+            state.add_(state_ND[here], alpha=0.5)
         for step in range(steps):
-            inputs = torch.cat([part[here, step] for part in parts_NTC], dim=-1)
-            torch.addmm(clock_TD[step], inputs, convolution, out=x)
-            x.relu_()
-            torch.addmm(gates_bias, both, gates, out=opened).sigmoid_()
-            torch.addmm(weights.input_bias_3D[two:], x, weights.input_3DD[two:].T, out=new)
-            torch.addmm(weights.state_bias_3D[two:], state, weights.state_3DD[two:].T, out=held)
-            new.addcmul_(opened[:, :hidden], held).tanh_()
+            inputs = torch.cat([*(part[here, step] for part in parts_NTC), rows[:, :1]], dim=-1)
+            convolution[-1] = clock_TD[step]
+            torch.mm(inputs, convolution, out=x).relu_()
+            torch.mm(x_state_one, gates, out=opened).sigmoid_()
+            torch.mm(one_x, new_weights, out=new)
+            torch.mm(state_one, held_weights, out=held)
+            new.addcmul_(opened[:, :hidden], held).sigmoid_()
             torch.lerp(new, state, opened[:, hidden:], out=state)
-        after[here] = state
+        torch.sub(state, 0.5, out=after[here]).mul_(2)
     return after
+
+
+def _side_by_side(weights: RecurrentWeights) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    What rows are multiplied with, for a state that is kept as (1 + h) / 2: h = 2 * kept - 1.
+
+    Returns:
+        Of the input, the state and a one, to reset and update; of a one and the input, to twice the new value; of the state
+        and a one, to twice what the state adds to it.
+    """
+    two = 2 * weights.state_3DD.shape[1]
+    state, state_bias = 2 * weights.state_3DD, weights.state_bias_3D - weights.state_3DD.sum(1)
+    bias = weights.input_bias_3D[:two] + state_bias[:two]
+    gates = [weights.input_3DD[:two], state[:two], bias[:, None]]
+    new = [weights.input_bias_3D[two:, None], weights.input_3DD[two:]]
+    held = [state[two:], state_bias[two:, None]]
+    return torch.cat(gates, dim=1).T.contiguous(), 2 * torch.cat(new, dim=1).T, 2 * torch.cat(held, dim=1).T
 
 
 def _natively(
-    library: ctypes.CDLL,
-    weights: RecurrentWeights,
-    parts_NTC: Sequence[Tensor],
-    clock_TD: Tensor,
-    state_ND: Tensor | None,
+    weights: RecurrentWeights, parts_NTC: Sequence[Tensor], clock_TD: Tensor, state_ND: Tensor | None
 ) -> Tensor:
-    parts = [part.contiguous() for part in parts_NTC]
-    clock = clock_TD.contiguous()
+    after = torch.empty((len(parts_NTC[0]), weights.state_3DD.shape[1]))
     before = None if state_ND is None else state_ND.contiguous()
-    services, steps, channels = parts[0].shape
-    hidden = weights.state_3DD.shape[1]
-    after = torch.empty((services, hidden))
-    # The arguments are kept in variables of this frame: only addresses are handed over.
-    tensors = (clock, weights.convolution_DX, weights.input_3DD, weights.state_3DD)
+    matrices = (weights.convolution_DX, weights.input_3DD, weights.state_3DD)
     biases = (weights.input_bias_3D, weights.state_bias_3D)
-    refused = library.tidecast_recur(
-        (ctypes.c_void_p * len(parts))(*(part.data_ptr() for part in parts)),
-        len(parts),
-        services,
-        steps,
-        channels,
-        hidden,
-        *(tensor.data_ptr() for tensor in (*tensors, *biases)),
-        None if before is None else before.data_ptr(),
-        after.data_ptr(),
-        torch.get_num_threads(),
-    )
-    if refused:
-        raise MemoryError("the compiled recurrence got no memory")
+    given = (clock_TD.contiguous(), *matrices, *biases, before)
+    call("tidecast_recur", [part.contiguous() for part in parts_NTC], weights.convolution_DX, (*given, after, None))
     return after
-
-
-def _suits(weights: RecurrentWeights, parts_NTC: Sequence[Tensor]) -> bool:
-    tensors = [weights.convolution_DX, weights.input_3DD, weights.state_3DD, *parts_NTC]
-    return (
-        all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
-        and len({part.shape for part in parts_NTC}) == 1
-        and weights.state_3DD.shape[1] % _LANES == 0
-    )
-
-
-@functools.cache
-def _library() -> ctypes.CDLL | None:
-    """The compiled code for this processor; None if there is none, or if it does not load."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return None
-    for level in _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ()):
-        try:
-            library = ctypes.CDLL(str(_NATIVE / f"librecurrence-x86-64-{level}.so"))
-        except OSError:
-            continue  # not built, or for a newer C library
-        pointer, integer = ctypes.c_void_p, ctypes.c_int
-        library.tidecast_recur.argtypes = [
-            pointer, integer, ctypes.c_int64, *[integer] * 3, *[pointer] * 8, integer,
-        ]  # fmt: skip
-        return library
-    return None

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from builders.recordings import part, recording, seasonal, services, untrained
+from tidecast_predictor import compiled
 from tidecast_predictor.batch import COURSES, RETURNS, assemble
+from tidecast_predictor.compiled import native_is_there
 from tidecast_predictor.convolution import CallGraph, DirectedConvolution
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.scaling import to_units
@@ -255,3 +257,21 @@ def test_without_gradients_it_says_the_same_in_another_way(changes, origins, mon
     assert learning.requires_grad
     with torch.no_grad():
         assert torch.allclose(model(batch).quantiles_NBPFHQ, learning, atol=1e-5)
+
+
+@pytest.mark.skipif(not native_is_there(), reason="scripts/build-native.sh was not run here")
+@pytest.mark.parametrize("changes", [{}, {"periods": ()}, {"recurrent": False}], ids=str)
+def test_compiled_code_and_pytorch_teach_the_same(changes, monkeypatch):
+    monkeypatch.setattr("tidecast_predictor.model.BLOCK_ROWS", 7)  # services of several blocks
+    model, snapshot = untrained(hidden=16, **changes).model.train(), replace(seasonal(2), **CHAIN)
+    batch = moments(model, snapshot, [30, 41, 55])
+
+    def slopes():
+        model.zero_grad()
+        model(batch).quantiles_NBPFHQ.square().sum().backward()
+        return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+
+    found = slopes()
+    monkeypatch.setattr(compiled, "library", lambda: None)
+    for name, slope in slopes().items():
+        assert torch.allclose(found[name], slope, rtol=1e-3, atol=1e-5 * float(slope.abs().max())), name

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from tidecast_predictor import recurrence
+from tidecast_predictor import compiled
+from tidecast_predictor.compiled import native_is_there
 from tidecast_predictor.convolution import CallGraph, DirectedConvolution, propagate
-from tidecast_predictor.recurrence import RecurrentWeights, native_is_there, recur
+from tidecast_predictor.recurrence import RecurrentWeights, recur
 
 SERVICES, STEPS, CHANNELS, HIDDEN = 205, 7, 5, 32
 
@@ -111,7 +112,7 @@ def test_propagating_first_is_a_plain_convolution_of_each_slice(network):
 
 
 def test_without_compiled_code_pytorch_does_it(network, monkeypatch):
-    monkeypatch.setattr(recurrence, "_library", lambda: None)
+    monkeypatch.setattr(compiled, "library", lambda: None)
     inputs, clock = parts(), torch.zeros(STEPS, HIDDEN)
     states = recur(weights_of(*network), inputs, clock_of(network[0], clock))
     assert torch.allclose(states, course(*network, inputs, clock)[:, -1], atol=1e-5)

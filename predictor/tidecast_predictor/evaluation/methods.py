@@ -23,6 +23,8 @@ _OWN = (
             "model",
             "convolution",
             "recurrence",
+            "recurrence_training",
+            "compiled",
             "batch",
             "levels",
             "windows",
