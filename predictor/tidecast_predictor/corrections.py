@@ -140,13 +140,12 @@ class Corrections:
         moved_NFH = self.record.mixed(beside(median_NFH, said.simple_NFX)) - median_NFH
         return self.stretches.applied(said.quantiles_NFHQ + moved_NFH[..., None])
 
-    def remembering(self, said: Said) -> "Corrections":
-        """With the forecast of this step, if enough time has passed since the one before."""
+    def remembering(self, said: Said, told_NFHQ: Numbers) -> "Corrections":
+        """With the forecast of this step and what was told of it, if enough time has passed since the one before."""
         apart = -(-self.architecture.horizon_steps // _REMEMBERED) * self.architecture.step_seconds
         if self.issued and self.time - self.issued[-1].time < apart:
             return self
-        told_NFHO = self.stretches.outer(self.corrected(said))
-        issued = Issued(self.time, self._median(said).copy(), said.simple_NFX, told_NFHO)
+        issued = Issued(self.time, self._median(said).copy(), said.simple_NFX, self.stretches.outer(told_NFHQ))
         return replace(self, issued=(*self.issued, issued))
 
     def _median(self, said: Said) -> Numbers:

@@ -66,7 +66,7 @@ class Streams:
         snapshot, held = past.snapshot, self._held
         found = _newest(one for one in held if _goes_on(one.snapshot, snapshot))
         if found is not None and found.snapshot.end_time == snapshot.end_time:
-            return _told(found.corrections, _said(found.stream, past))
+            return _in_units(found.corrections.corrected(_said(found.stream, past)))
         stream = Stream.begin(self._model, past, reference) if found is None else found.stream.advance(past, reference)
         # Where the past was revised the state begins anew, and what is known of the errors goes on.
         earlier = found or _newest(
@@ -78,10 +78,12 @@ class Streams:
         else:
             corrections = known.after(past)
         said = _said(stream, past)
+        told = corrections.corrected(said)
+        new = _Held(snapshot, stream, corrections.remembering(said, told))
         with self._lock:
             others = (one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot))
-            self._held = (_Held(snapshot, stream, corrections.remembering(said)), *others)[:_KEPT]
-        return _told(corrections, said)
+            self._held = (new, *others)[:_KEPT]
+        return _in_units(told)
 
 
 def _said(stream: Stream, past: Past) -> Said:
@@ -91,9 +93,8 @@ def _said(stream: Stream, past: Past) -> Said:
     return Said(quantiles, simple_forecasts(recent, stream.reference.median[:, forecast]))
 
 
-def _told(corrections: Corrections, said: Said) -> NDArray[np.float32]:
-    corrected = torch.from_numpy(corrections.corrected(said))
-    return in_units(corrected[:, None, None])[:, 0, 0]
+def _in_units(told_NFHQ: NDArray[np.float32]) -> NDArray[np.float32]:
+    return in_units(torch.from_numpy(told_NFHQ)[:, None, None])[:, 0, 0]
 
 
 def _newest(held: Iterable[_Held]) -> _Held | None:
