@@ -17,6 +17,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from summing import write_rows
 
+from tidecast_predictor.evaluation.tables import Table
+
 RESULTS = Path("benchmarks/results/forecasting/real")
 OURS = "gcn-gru"
 _MEASURES = ("relative_mae", "relative_rmse")
@@ -67,19 +69,23 @@ def table(results: Mapping[str, Any]) -> str:
     """Methods by mean rank against recordings, and where ours stands beside the best of the others."""
     recordings, ranks = results["recordings"], results["mean_rank"]
     methods = sorted(ranks["mae"], key=lambda name: ranks["mae"][name] + ranks["rmse"][name])
-    lines = _lines(["method", "mean rank, MAE", "mean rank, RMSE", *(each["name"] for each in recordings)])
-    for name in methods:
-        cells = [_both(each["methods"].get(name)) for each in recordings]
-        lines.append([name, f"{ranks['mae'][name]:.2f}", f"{ranks['rmse'][name]:.2f}", *cells])
-    text = (
-        "MAE / RMSE in that of last value, the mean over features and offsets, the median over seeds\n\n"
-        + _markdown(lines)
-    )
-    lines = _lines(["ours in the error of the best other", *(each["name"] for each in recordings)])
+    names = [each["name"] for each in recordings]
+    rows = [
+        (
+            name,
+            *(f"{ranks[measure][name]:.2f}" for measure in ("mae", "rmse")),
+            *(_both(each["methods"].get(name)) for each in recordings),
+        )
+        for name in methods
+    ]
+    of_all = Table(("method", "mean rank, MAE", "mean rank, RMSE", *names), rows)
+    rows = []
     for measure, label in zip(_MEASURES, ("MAE", "RMSE"), strict=True):
         beside = [behind(each, measure) for each in recordings]
-        lines.append([label, *(f"{ratio:.3f} ({best})" for best, ratio in beside)])
-    return text + "\n" + _markdown(lines)
+        rows.append((label, *(f"{ratio:.3f} ({best})" for best, ratio in beside)))
+    of_ours = Table(("ours in the error of the best other", *names), rows)
+    told = "MAE / RMSE in that of last value, the mean over features and offsets, the median over seeds"
+    return f"{told}\n\n{of_all.markdown()}\n{of_ours.markdown()}"
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
@@ -106,17 +112,9 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _lines(head: list[str]) -> list[list[str]]:
-    return [head, ["---"] + ["---:"] * (len(head) - 1)]
-
-
 def _both(of: Mapping[str, Any] | None) -> str:
     numbers = [None] * 2 if of is None else [of[measure][0] for measure in _MEASURES]
     return " / ".join("–" if number is None else f"{number:.3f}" for number in numbers)
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
