@@ -31,15 +31,13 @@ class Case:
 
     @classmethod
     def of(cls, services: int, steps: int) -> "Case":
-        """Noise; three calls to a service in the mean, to and from any other."""
-        generator = torch.Generator().manual_seed(services)
-        calls = torch.randint(0, services, (2, CALLS_OF_A_SERVICE * services), generator=generator)
+        """Noise; three calls to a service in the mean, to and from any other. The same on every device."""
+        device, generator = torch.get_default_device(), torch.Generator("cpu").manual_seed(services)
+        calls = torch.randint(0, services, (2, CALLS_OF_A_SERVICE * services), generator=generator, device="cpu")
         calls = calls[:, calls[0] != calls[1]].unique(dim=1)
-        return cls(
-            torch.randn(steps, services, FEATURES, generator=generator),
-            calls,
-            torch.rand(calls.shape[1], generator=generator) + 0.01,
-        )
+        x_TNF = torch.randn(steps, services, FEATURES, generator=generator, device="cpu")
+        weights = torch.rand(calls.shape[1], generator=generator, device="cpu") + 0.01
+        return cls(x_TNF.to(device), calls.to(device), weights.to(device))
 
     @property
     def services(self) -> int:

@@ -1,7 +1,8 @@
 """
 Measures one method on one size, in a process of its own; `run.py` starts it. Prints a JSON object.
 
-Peak memory is what the process holds more at its worst than it held with torch loaded and before its case was made.
+Peak memory is what the process holds more at its worst than it held with torch loaded and before its case was made; on a
+GPU, what torch holds there at its worst.
 """
 
 import argparse
@@ -54,6 +55,8 @@ def timed(work: Callable[[], object], repeats: int) -> dict[str, float]:
         signal.alarm(SECONDS)
         start = time.perf_counter()
         work()
+        if torch.get_default_device().type == "cuda":
+            torch.cuda.synchronize()  # what was asked for is done by then
         if round_:
             times.append(1e3 * (time.perf_counter() - start))
         signal.alarm(0)
@@ -78,8 +81,7 @@ def held(field: str) -> float:
 def measure(name: str, services: int, steps: int, what: str, repeats: int) -> dict[str, Any]:
     """What is asked for, of one method."""
     builders = contenders()
-    before = held("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    peak = _peak_from_now()
     try:
         contender = builders[name](Case.of(services, steps))
     except ImportError as missing:
@@ -100,7 +102,17 @@ def measure(name: str, services: int, steps: int, what: str, repeats: int) -> di
         for key in ("median", "lower", "upper"):
             result[key] = sum(part[key] * times for part, times in parts)
         result["rounds"] = min(part["rounds"] for part, _ in parts)
-    return result | {"peak_mib": held("VmHWM") - before}
+    return result | {"peak_mib": peak()}
+
+
+def _peak_from_now() -> Callable[[], float]:
+    """Tells how much more was held at the worst since."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return lambda: torch.cuda.max_memory_allocated() / _MEBIBYTE**2
+    before = held("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    return lambda: held("VmHWM") - before
 
 
 def main() -> None:
@@ -112,8 +124,10 @@ def main() -> None:
     parser.add_argument("what", choices=["forward", "step", "epoch"])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     flags = parser.parse_args()
     warnings.simplefilter("ignore")
+    torch.set_default_device(flags.device)
     torch.set_num_threads(flags.threads)
     try:
         result = measure(flags.name, flags.services, flags.steps, flags.what, flags.repeats)

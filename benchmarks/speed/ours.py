@@ -6,6 +6,7 @@ are left out, as no peer has them; `model` is all of it.
 """
 
 from functools import cache, partial
+from typing import cast
 
 import torch
 from case import EPOCH_STEPS, FEATURES, HIDDEN, HORIZON, Case, Contender, learning, learning_windows
@@ -59,6 +60,10 @@ def core(case: Case, backend: Backend) -> Contender:
     state = torch.zeros(case.services, HIDDEN)
 
     def answer(x: Tensor, before: Tensor | None) -> Tensor:
+        if x.device.type == "cuda":  # as the model does there
+            slices = network.slices(*propagated(graph, x)).relu()
+            _, last = network.gru(slices, None if before is None else before[None])
+            return cast("Tensor", network.head(last[0]))
         weights = RecurrentWeights.of(network.layers(), network.gru)
         clock = network.slices.own.bias.detach().expand(x.shape[1], HIDDEN)
         said: Tensor = network.head(recur(weights, propagated(graph, x), clock, before, backend=backend))

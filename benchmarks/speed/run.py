@@ -28,23 +28,24 @@ _LIMIT = 8 * 2**30  # bytes that a process may hold
 _EPOCH_SIZES = (100, 1_000, 10_000)
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """What it was measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-    return {
+    facts = {
         "processor": model,
         "cores": os.cpu_count(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+    return facts | ({"gpu": torch.cuda.get_device_name()} if device == "cuda" else {})
 
 
 def measured(name: str, services: int, steps: int, what: str, flags: argparse.Namespace) -> dict[str, Any]:
     """Run `measure.py` and watch what it holds."""
     command = [sys.executable, str(HERE / "measure.py"), name, str(services), str(steps), what]
-    command += ["--repeats", str(flags.repeats), "--threads", str(flags.threads)]
+    command += ["--repeats", str(flags.repeats), "--threads", str(flags.threads), "--device", flags.device]
     # A thread that spins while it waits takes the core away from the one it waits for, where cores are shared.
     environment = os.environ | {"OMP_NUM_THREADS": str(flags.threads), "OMP_WAIT_POLICY": "PASSIVE"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
@@ -54,7 +55,7 @@ def measured(name: str, services: int, steps: int, what: str, flags: argparse.Na
             held = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
         except (OSError, IndexError):
             break
-        if held > _LIMIT:
+        if held > _LIMIT and flags.device == "cpu":
             process.kill()
             process.communicate()
             return {"failed": "over 8 GB"}
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", choices=["forward", "step", "epoch"], default=["forward", "step", "epoch"])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, help="speed.json, or quick.json with --quick")
     parser.add_argument("--quick", action="store_true", help="T = 12 and 5 repeats; an epoch for 1,000 services only")
     flags = parser.parse_args()
@@ -85,7 +87,7 @@ def main() -> None:
     path: Path = flags.out or RESULTS / ("quick.json" if flags.quick else "speed.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     task = {"features": FEATURES, "hidden": HIDDEN, "horizon": HORIZON, "calls of a service": CALLS_OF_A_SERVICE}
-    run = {"machine": machine(), "threads": flags.threads, "task": task | {"steps of an epoch": EPOCH_STEPS}}
+    run = {"machine": machine(flags.device), "threads": flags.threads, "task": task | {"steps of an epoch": EPOCH_STEPS}}
     done = json.loads(path.read_text()) if path.exists() else run | {"rows": []}
     if any(done[key] != value for key, value in run.items()):
         sys.exit(f"{path} was measured on another machine or with other settings; choose another --out")

@@ -14,9 +14,10 @@ _TITLES = {
 def table(done: dict[str, Any]) -> str:
     """One table for each thing measured and each window."""
     machine = done["machine"]
+    gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
     lines = [
         (
-            f"{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {done['threads']} threads; "
+            f"{gpu}{machine['processor']}, {machine['cores']} cores, {machine['instructions']}; {done['threads']} threads; "
             f"torch {machine['torch']}. Written by `benchmarks/speed/run.py`."
         ),
         "",

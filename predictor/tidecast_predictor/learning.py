@@ -62,6 +62,8 @@ class Learner:
         self._sampler, self._judge, self._watch = sampler, judge, watch
         self._optimizer = torch.optim.AdamW(_paced(self._model), lr=_LEARNING_RATE, weight_decay=1e-3)
         self._averaged = copy.deepcopy(self._model).eval()
+        if self._averaged.gru is not None:
+            self._averaged.gru.flatten_parameters()  # a copy's lie apart, and a GPU would gather them at every call
         self.best = copy.deepcopy(self._averaged).cpu()
         self._best_error = math.inf
 

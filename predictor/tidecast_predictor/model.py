@@ -30,6 +30,9 @@ from tidecast_predictor.time_encoding import width
 BLOCK_ROWS = 1024
 """Rows the GRU works on at a time: their state stays in the processor's cache, and memory stays bounded."""
 
+_BLOCK_ROWS_OF_A_GPU = 65_536
+"""There a block is worked on at once, and many small ones leave most of it idle; memory stays bounded all the same."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
@@ -188,7 +191,7 @@ class GcnGru(nn.Module):
             return self._carried(parts_NBTC, batch.clock_BTK)[:, :, None]
         at = batch.origins_BP[None, :, :, None].expand(services, -1, -1, self.architecture.hidden)
         states = []
-        for block in _blocks(services, samples):
+        for block in _blocks(services, samples, self.device):
             inputs_RTC = self._inputs([part[block] for part in parts_NBTC], batch.clock_BTK)
             course_RTD = course(inputs_RTC, self._layers(), self.slices.own.bias, self.gru)
             states.append(course_RTD.view(-1, samples, *course_RTD.shape[1:]).gather(2, at[block]))
@@ -223,7 +226,7 @@ class GcnGru(nn.Module):
             return recur(weights, [part[:, 0] for part in parts_NBTC], clock_TD, state_ND)[:, None]
         weights, clock_TD = RecurrentWeights.of(self._layers(), self.gru), bias_D.expand(steps, -1)
         states = []
-        for block in _blocks(services, samples):
+        for block in _blocks(services, samples, self.device):
             inputs_RTC = self._inputs([part[block] for part in parts_NBTC], clock_BTK)
             states.append(recur(weights, inputs_RTC, clock_TD).view(-1, samples, len(bias_D)))
         return torch.cat(states) if states else bias_D.new_zeros((0, samples, len(bias_D)))
@@ -245,9 +248,10 @@ class GcnGru(nn.Module):
         return torch.cat([median[..., None] - below, median[..., None], median[..., None] + above], dim=-1)
 
 
-def _blocks(services: int, samples: int) -> Iterator[slice]:
+def _blocks(services: int, samples: int, device: torch.device) -> Iterator[slice]:
     """Services whose rows, one for each sample, are worked on at a time."""
-    size = max(1, BLOCK_ROWS // samples)
+    rows = BLOCK_ROWS if device.type == "cpu" else _BLOCK_ROWS_OF_A_GPU
+    size = max(1, rows // samples)
     return (slice(begin, begin + size) for begin in range(0, services, size))
 
 

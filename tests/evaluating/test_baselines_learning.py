@@ -208,7 +208,7 @@ def test_a_network_is_given_values_masks_and_the_clock():
     assert shape.clock == 2
     assert x.shape[-1] == shape.channels == 6
     assert (x[..., :2][x[..., 2:4] == 0] == 0).all()
-    assert x[..., 2:4].mean() == pytest.approx(0.8, abs=0.05)
+    assert float(x[..., 2:4].mean()) == pytest.approx(0.8, abs=0.05)
     assert torch.allclose(x[..., 4] ** 2 + x[..., 5] ** 2, torch.ones(()))
     assert isinstance(graph, Graph)
 
