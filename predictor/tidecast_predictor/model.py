@@ -30,8 +30,8 @@ from tidecast_predictor.time_encoding import width
 BLOCK_ROWS = 1024
 """Rows the GRU works on at a time: their state stays in the processor's cache, and memory stays bounded."""
 
-_BLOCK_ROWS_OF_A_GPU = 65_536
-"""There a block is worked on at once, and many small ones leave most of it idle; memory stays bounded all the same."""
+_BLOCK_ROWS_OF_A_GPU = 8_192
+"""There a block is worked on at once, and small ones leave most of it idle; cuDNN keeps all steps of one, 4 GB of 60."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
