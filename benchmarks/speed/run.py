@@ -3,8 +3,8 @@ How fast the core of the GCN-GRU is against its peers, in one run: forward, a st
 
     python benchmarks/speed/run.py --quick
 
-Every figure comes from a process of its own. What takes more than 8 GB, or 120 s for a pass, is ended and said so. A run
-that was interrupted goes on where it stopped.
+Every figure comes from a process of its own. What takes more than 8 GB, but for a GPU's, or 120 s for a pass is ended and
+said so. A run that was interrupted goes on where it stopped.
 """
 
 import argparse
@@ -79,15 +79,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--out", type=Path, help="speed.json, or quick.json with --quick")
+    parser.add_argument("--out", type=Path, help="speed.json, gpu.json with --device cuda, or quick.json with --quick")
     parser.add_argument("--quick", action="store_true", help="T = 12 and 5 repeats; an epoch for 1,000 services only")
     flags = parser.parse_args()
     if flags.quick:
         flags.window_steps, flags.repeats = [12], 5
-    path: Path = flags.out or RESULTS / ("quick.json" if flags.quick else "speed.json")
+    usual = "gpu.json" if flags.device == "cuda" else "speed.json"
+    path: Path = flags.out or RESULTS / ("quick.json" if flags.quick else usual)
     path.parent.mkdir(parents=True, exist_ok=True)
     task = {"features": FEATURES, "hidden": HIDDEN, "horizon": HORIZON, "calls of a service": CALLS_OF_A_SERVICE}
-    run = {"machine": machine(flags.device), "threads": flags.threads, "task": task | {"steps of an epoch": EPOCH_STEPS}}
+    run = {
+        "machine": machine(flags.device),
+        "threads": flags.threads,
+        "task": task | {"steps of an epoch": EPOCH_STEPS},
+    }
     done = json.loads(path.read_text()) if path.exists() else run | {"rows": []}
     if any(done[key] != value for key, value in run.items()):
         sys.exit(f"{path} was measured on another machine or with other settings; choose another --out")
