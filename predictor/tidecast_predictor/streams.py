@@ -24,11 +24,12 @@ _KEPT = 2  # streams: one operator asks for one graph, and a second may try some
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """A stream, the window it has come to the end of, and how forecasts are corrected there."""
+    """A stream, the window it has come to the end of, how forecasts are corrected there, and whether it ever went on."""
 
     snapshot: Snapshot
     stream: Stream
     corrections: Corrections
+    went_on: bool
 
 
 class Streams:
@@ -79,9 +80,11 @@ class Streams:
             corrections = known.after(past)
         said = _said(stream, past)
         told = corrections.corrected(said)
-        new = _Held(snapshot, stream, corrections.remembering(said, told))
+        new = _Held(snapshot, stream, corrections.remembering(said, told), went_on=found is not None)
         with self._lock:
-            others = (one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot))
+            others = [one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot)]
+            # What was asked for once, as a replay does, goes before what an operator comes back to every step.
+            others.sort(key=lambda one: not one.went_on)
             self._held = (new, *others)[:_KEPT]
         return _in_units(told)
 

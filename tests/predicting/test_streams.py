@@ -109,6 +109,29 @@ def test_graphs_that_are_asked_for_at_once_do_not_disturb_each_other():
         assert np.array_equal(answer, alone)
 
 
+def test_windows_that_are_asked_for_once_do_not_push_out_a_stream_that_goes_on():
+    snapshot, model = shop(), model_of()
+    reference, streams = reference_of(snapshot), Streams(model)
+    for origin in (60, 61):
+        streams.forecast(past_at(snapshot, origin, WINDOW), reference)
+    for once in (20, 33, 46):  # too far from one another to go on
+        streams.forecast(past_at(snapshot, once, WINDOW), reference)
+    answer = streams.forecast(past_at(snapshot, 62, WINDOW), reference)
+    alone, _ = carried(model, snapshot, [past_at(snapshot, origin, WINDOW) for origin in (60, 61, 62)])
+    assert same_median(answer, alone)
+
+
+def test_a_stream_that_nobody_goes_on_with_any_more_gives_way_to_new_ones():
+    snapshot, model = shop(), model_of()
+    streams = Streams(model)
+    for gone in (0, 1, 2):
+        graph = without(snapshot, gone)
+        for origin in (60, 61):
+            streams.forecast(past_at(graph, origin, WINDOW), reference_of(graph))
+    assert len(streams._held) == 2
+    assert all(held.snapshot.services != without(snapshot, 0).services for held in streams._held)
+
+
 def coverage(streams, snapshot, first, last):
     """The share of what came true one step after each forecast between its p10 and p90."""
     reference, within = reference_of(snapshot), []
