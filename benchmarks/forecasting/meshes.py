@@ -101,7 +101,7 @@ def mesh_of(plan: Plan) -> Mesh:
     return _sized(Mesh(f"experiment-{plan.seed}", (*entries, *services), tuple(calls)), chance)
 
 
-def load_of(plan: Plan, *, level: Shape | None = None) -> Shape:
+def load_of(plan: Plan, *, level: Shape | None = None) -> ByEntry:
     """
     The load of a plan's mesh: for each entry its own day, week, campaigns, bursts and noise.
 
