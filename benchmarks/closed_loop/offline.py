@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from foresight import DAY_STEPS, HORIZON_STEPS, QUANTILES, Says, kinds, skills
@@ -60,6 +60,7 @@ class Variant:
         rise: `RISE_FACTOR` and `RISE_REPLICAS`.
         start_up: Seconds until a pod is ready.
         cap: The demand counts for at most so many times the median's; not in the operator today.
+        door: Whether a hint is a floor or a metric, whose falls the autoscaler waits for like those of any other.
     """
 
     forecast: str = "informed"
@@ -70,6 +71,7 @@ class Variant:
     rise: tuple[float, int] = (2.0, 4)
     start_up: int = 60
     cap: float = math.inf
+    door: Literal["floor", "metric"] = "floor"
 
     @property
     def alone(self) -> "Variant":
@@ -110,7 +112,8 @@ def study(stretch: Stretch, variants: Sequence[Variant], *, hours: float = 24) -
         np.zeros((*shape, int(start_up.max())), np.int64),
     )
     ready = np.array([[float(service.replicas) for service in services.services]] * len(variants))
-    autoscaler, floors = Autoscaler(shape, pace), np.full(shape, LEAST_REPLICAS, dtype=np.int64)
+    autoscaler, hints = Autoscaler(shape, pace), np.full(shape, LEAST_REPLICAS, dtype=np.int64)
+    is_floor = np.array([variant.door == "floor" for variant in variants])[:, None]
     cores: list[Floats] = []
     over, replicas, refused = [], [], []
     limits = np.array(targets())[positions]
@@ -127,8 +130,9 @@ def study(stretch: Stretch, variants: Sequence[Variant], *, hours: float = 24) -
             refused.append(strain.refused.sum(axis=1))
         if tick % _TICKS_A_STEP == 0:
             origin = tick // _TICKS_A_STEP - _LATE_STEPS
-            floors = np.array([hinter.floors(origin, pods.ready[run]) for run, hinter in enumerate(hinters)])
-        wanted = autoscaler.replicas(pods, np.mean(cores, axis=0), floors)
+            hints = np.array([hinter.hints(origin, pods.ready[run]) for run, hinter in enumerate(hinters)])
+        floors, asked = np.where(is_floor, hints, LEAST_REPLICAS), np.where(is_floor, LEAST_REPLICAS, hints)
+        wanted = autoscaler.replicas(pods, np.mean(cores, axis=0), floors, asked)
         pods = pods.scaled(wanted, start_up)
     entered = by_tick[settled * _TICKS_A_STEP : end * _TICKS_A_STEP] * services.services[0].entry_rps * pace.sync
     names = tuple(services.services[position].name for position in positions)
@@ -153,10 +157,10 @@ class _Hinter:
             max_replicas=HIGHEST_REPLICAS,
         )  # fmt: skip
 
-    def floors(self, origin: int, ready: Counts) -> Counts:
-        floors = np.full(len(self._demand), LEAST_REPLICAS, dtype=np.int64)
+    def hints(self, origin: int, ready: Counts) -> Counts:
+        hints = np.full(len(self._demand), LEAST_REPLICAS, dtype=np.int64)
         if self._says is None:
-            return floors
+            return hints
         values = self._says(origin).astype(np.float32)
         step = round(Pace().step)
         now = (origin + _LATE_STEPS) * step
@@ -167,7 +171,7 @@ class _Hinter:
         found = highest(values, QUANTILES, times, quantile=self._variant.quantile, within=window)
         median = highest(values, QUANTILES, times, quantile=0.5, within=window)
         if found is None or median is None:
-            return floors
+            return hints
         load = min(found.load, self._variant.cap * median.load)
         for place, demand in enumerate(self._demand):
             facts = hinting.Facts(
@@ -178,8 +182,8 @@ class _Hinter:
                 memory=self._memories[place],
             )
             hint, self._memories[place] = hinting.decide(facts, self._scaling)
-            floors[place] = hint.replicas
-        return floors
+            hints[place] = hint.replicas
+        return hints
 
 
 def questions() -> Mapping[str, list[Variant]]:
@@ -201,6 +205,7 @@ def questions() -> Mapping[str, list[Variant]]:
             replace(middle, lead=120, share=0.85, quantile=0.8),
             replace(middle, forecast="day before", lead=120, share=0.85),
         ],
+        "as a metric": vary("hold", (0, 300), replace(middle, lead=120, share=0.85, door="metric")),
         "start-up of two minutes": [
             slow,
             *vary("share", (0.7, 0.75), slow),

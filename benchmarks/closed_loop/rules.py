@@ -68,7 +68,7 @@ class Autoscaler:
         self._wanted = np.zeros((math.ceil(pace.stabilisation / pace.sync), *shape), dtype=np.int64)
         self._place = 0
 
-    def replicas(self, pods: Pods, utilisation: Floats, least: Counts) -> Counts:
+    def replicas(self, pods: Pods, utilisation: Floats, least: Counts, asked: Counts | None = None) -> Counts:
         """
         How many it asks for.
 
@@ -76,6 +76,7 @@ class Autoscaler:
             pods: As they are.
             utilisation: CPU of the ready pods over what they request, of shape (V, N).
             least: The floors, of shape (V, N).
+            asked: What a metric of its own asks for beside CPU, of shape (V, N); the greater one counts.
         """
         now, starting = pods.all, pods.starting.sum(axis=-1)
         ratio = utilisation / TARGET_UTILISATION
@@ -85,6 +86,7 @@ class Autoscaler:
         more = np.maximum(np.ceil(diluted * now - 1e-9), now)
         careful = np.where(diluted <= 1 + TOLERANCE, now, more)
         raw = np.where((starting > 0) & (ratio > 1), careful, plain).astype(np.int64)
+        raw = raw if asked is None else np.maximum(raw, asked)
         self._wanted[self._place] = raw
         self._place = (self._place + 1) % len(self._wanted)
         stable = np.maximum(self._wanted.max(axis=0), raw)
