@@ -33,6 +33,8 @@ _KEPT = 0.99  # of the weight of a loss when the next one comes
 _DEEPENING = 2.0  # a power: twice as far apart as ever judged, the others are heard a quarter
 _NEAREST = np.float32(1e-30)  # no division by zero where all say the same
 _SMALLEST = 1e-6  # in the largest loss; less is rounding
+_LARGEST = 6.0  # usual errors of the forecast that errs most: one moment must not decide for days
+_FEWEST = 3.0  # moments until it is known what is usual
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +95,9 @@ class TrackRecord:
             truth_NF: NaN where missing.
         """
         errors_NFE = np.abs(said_NFE - truth_NF[..., None])
-        loss = np.square(errors_NFE) if self.squared else errors_NFE
-        known_NF = np.isfinite(loss).all(axis=-1)
         losses_NFE, counts_NF = self.losses_NFHE[:, :, ahead], self.counts_NFH[:, :, ahead]
+        loss = np.minimum(np.square(errors_NFE), _largest(losses_NFE, counts_NF)) if self.squared else errors_NFE
+        known_NF = np.isfinite(loss).all(axis=-1)
         apart_NF = self.apart_NFH[:, :, ahead]
         apart_NF[known_NF] = np.maximum(_KEPT * apart_NF, _apart(said_NFE))[known_NF]
         losses_NFE[known_NF] = _KEPT * losses_NFE[known_NF] + loss[known_NF]
@@ -114,6 +116,13 @@ class TrackRecord:
         # Only what the network says more: where it falls below all the others, too little would be the worse error.
         mixed_NFH += (1 - heard_NFH) * np.maximum(said_NFHE[..., 0] - mixed_NFH, 0)
         return mixed_NFH
+
+
+def _largest(losses_NFE: Numbers, counts_NF: Numbers) -> Numbers:
+    """The most that a square counts, (N, F, 1)."""
+    usual_NF = losses_NFE.max(axis=-1) / np.maximum(counts_NF, _FEWEST)
+    largest: Numbers = np.where(counts_NF < _FEWEST, np.float32(np.inf), np.float32(_LARGEST**2) * usual_NF)
+    return largest[..., None]
 
 
 def _apart(said: Numbers) -> Numbers:

@@ -55,6 +55,15 @@ def test_each_service_and_step_ahead_is_judged_by_itself():
     assert best.tolist() == [[1, 1, 0], [0, 0, 0]]
 
 
+def test_one_moment_that_is_off_by_far_does_not_decide_whose_mean_is_told():
+    rng = np.random.default_rng(0)
+    forecasts = rng.normal(size=(100, SERVICES, FEATURES, HORIZON, 4)).astype(np.float32)
+    forecasts[..., 0] *= 0.3  # the network is better
+    forecasts[60, ..., 0] = 60.0  # and missed a spike once
+    told = mixed(forecasts, truth(100, 0.0), squared=True)
+    assert np.abs(told[70:] - forecasts[70:, ..., 0]).mean() < 0.2
+
+
 def test_what_was_right_long_ago_counts_less_than_what_is_right_now():
     came = truth(2500, 0.0)
     came[700:] = 1.0
