@@ -46,6 +46,7 @@ def facts(number: int) -> Facts:
         NOW,
         sums,
         sums,
+        sums,
         record.drifts,
         (ModelKind.GCN_GRU,) * len(services),
     )

@@ -2,7 +2,7 @@
 What the API server serves, and what this operator may do there: asked, not tried.
 
 A door of its own beside `cluster`. Every user may ask these questions of every cluster that has kept its default roles
-`system:discovery` and `system:basic-user`. Synchronous: call it in a thread.
+`system:discovery` and `system:basic-user`; only `availability` needs a permission. Synchronous: call it in a thread.
 """
 
 import logging
@@ -13,6 +13,7 @@ from kubernetes import client
 
 from tidecast_operator.api_answers import WriteRefused, found
 from tidecast_operator.errors import ApiServerUnavailable, Misconfigured
+from tidecast_operator.published import Condition
 from tidecast_operator.resources import GROUP, VERSION
 
 _TIMEOUT_SECONDS = (5, 20)
@@ -53,6 +54,7 @@ class Access:
         self._client: Any = client.ApiClient(configuration)
         self._custom: Any = client.CustomObjectsApi(self._client)
         self._authorization: Any = client.AuthorizationV1Api(self._client)
+        self._registration: Any = client.ApiregistrationV1Api(self._client)
         self._version: Any = client.VersionApi(self._client)
 
     def close(self) -> None:
@@ -70,6 +72,22 @@ class Access:
         """Whether all these resources of Tidecast's group are known to the API server."""
         listed = found(lambda: self._custom.get_api_resources(GROUP, VERSION, _request_timeout=_TIMEOUT_SECONDS))
         return listed is not None and {resource.name for resource in listed.resources}.issuperset(plurals)
+
+    def availability(self, api_service: str) -> Condition | None:
+        """
+        Whether the API server reaches whoever serves an APIService: its condition `Available`; None if that is not there.
+
+        Raises:
+            Misconfigured: If the operator may not read it.
+        """
+        body = found(lambda: self._registration.read_api_service(api_service, _request_timeout=_TIMEOUT_SECONDS))
+        if body is None:
+            return None
+        conditions = (body.status and body.status.conditions) or ()
+        for one in conditions:
+            if one.type == "Available":
+                return Condition(one.type, one.status, one.reason or "", one.message or "")
+        return Condition("Available", "Unknown", "NotLookedAt", "the API server has not looked at it yet")
 
     def may(self, permission: Permission, namespace: str) -> bool:
         """Whether this operator may do that in *namespace*; also true where it may not even ask."""

@@ -17,7 +17,7 @@ from tidecast_operator.doors import Collectors, Predicts
 from tidecast_operator.errors import ContractMismatch, TidecastError
 from tidecast_operator.leadership import Candidate
 from tidecast_operator.leases import Lease
-from tidecast_operator.published import Published, from_time
+from tidecast_operator.published import Condition, Published, from_time
 from tidecast_operator.resources import DEFAULT_FORECASTER, FORECAST_KIND
 from tidecast_operator.scope import missing, why_left_out
 from tidecast_operator.settings import Settings
@@ -57,6 +57,9 @@ class Asks(Protocol):
 
     def may(self, permission: Permission, namespace: str) -> bool:
         """Whether the operator may do that there."""
+
+    def availability(self, api_service: str) -> Condition | None:
+        """The condition `Available` of an APIService; None if that is not there."""
 
 
 class ReadsLeases(Protocol):
@@ -162,6 +165,20 @@ class Check:
             return Finding(f"namespace {namespace}", True, f"all is permitted that is needed, {count} {FORECAST_KIND}s")
 
         return await self._until_good(f"namespace {namespace}", look)
+
+    async def api_service(self, name: str, access: Asks) -> Finding:
+        """The API server reaches a metrics API; while it does not, no namespace of the cluster can be deleted."""
+        name_told = f"APIService {name}"
+
+        def look() -> Finding:
+            available = access.availability(name)
+            if available is None:
+                return Finding(name_told, False, "it is not there; apply it as manifests/examples has it")
+            is_good = available.status == "True"
+            hint = "" if is_good else "; see docs/scaling-metrics-apis.md"
+            return Finding(name_told, is_good, f"{available.reason}: {available.message}{hint}")
+
+        return await self._until_good(name_told, look)
 
     async def forecaster(self, forecasters: FindsForecaster) -> tuple[Finding, Mapping[str, Any] | None]:
         """It is ready, and says so of its present spec and lately; also gives the object."""

@@ -8,19 +8,17 @@ tried again at the next step; the old forecasts stay and age.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from tidecast_contract.errors import ContractMismatch
-from tidecast_contract.forecast import Forecast
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import PredictorStatus
 from tidecast_operator.advising import Adviser
 from tidecast_operator.doors import Collectors, Collects, Predicts
 from tidecast_operator.errors import PredictorUnavailable, TidecastError
-from tidecast_operator.hints.domino import Lee, without
-from tidecast_operator.hints.hint import GUARD_SECONDS
 from tidecast_operator.history_filling import HistoryFiller, Wanted
+from tidecast_operator.judging import Judge
 from tidecast_operator.observing import Observer
 from tidecast_operator.ownership import asking
 from tidecast_operator.picture import Picture
@@ -28,13 +26,11 @@ from tidecast_operator.publishing.forecaster_status import HistoryFacts
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.round import IDLE_STEP_SECONDS, Round
 from tidecast_operator.publishing.status import VALID_STEPS
-from tidecast_operator.resources import ForecastResource
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
 from tidecast_operator.timing import last_step, seconds_until_next
 from tidecast_operator.trainings import Trainings
-from tidecast_operator.trust.keeper import Keeper, pasts_of
-from tidecast_operator.trust.skills import Skills
+from tidecast_operator.trust.keeper import pasts_of
 from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
@@ -97,8 +93,7 @@ class Cycle:
         self._keeper = SettingsKeeper()
         self._observer = Observer()
         self._filler = HistoryFiller()
-        self._trust = Keeper()
-        self._lee = Lee()
+        self._judge = Judge()
         self._adviser = Adviser(picture.workloads, valid_steps=VALID_STEPS)
         self._collectors: Collectors | None = None
         self._trainings = Trainings(int(clock()))
@@ -106,7 +101,7 @@ class Cycle:
 
     def keep_trust_in(self, store: Store) -> None:
         """What came of past forecasts shall outlive a restart not in the statuses alone; before the first cycle."""
-        self._trust = Keeper(store)
+        self._judge = Judge(store)
 
     def wake(self) -> None:
         """The next cycle shall not wait for the next step: something important has changed."""
@@ -127,7 +122,7 @@ class Cycle:
         in_use = self._in_use()
         if not self._leadership.enter():
             await self._rest()
-            self._trust.forget()
+            self._judge.forget()
             await asyncio.to_thread(self._publisher.withdraw)
             return "Standby"
         found = Round(in_use, start_time=self._clock())
@@ -136,7 +131,7 @@ class Cycle:
         else:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)
-            await self._judge(found)
+            await self._judge_past(found)
             await self._hint(found)
         with found.stage("publish"):
             return await asyncio.to_thread(
@@ -211,21 +206,15 @@ class Cycle:
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
 
-    async def _judge(self, found: Round) -> None:
+    async def _judge_past(self, found: Round) -> None:
         """How good the forecasts were whose moments have come; nothing is known anew without measurements."""
         if found.observed is None:
             return
         with found.stage("judge"):
+            window, resources = found.observed.window, self._picture.forecasts()
             found.skills = await asyncio.to_thread(
-                self._skills, found.observed.window, found.forecast, self._picture.forecasts()
+                self._judge.after, window, found.forecast, lambda: pasts_of(resources, time=window.end_time)
             )
-
-    def _skills(
-        self, window: Snapshot, forecast: Forecast | None, resources: Sequence[ForecastResource]
-    ) -> Skills | None:
-        # Who is called by a failing service is not judged: what was to come did not, and that is no fault of a forecast.
-        judged = without(window, self._lee.lately(window, longest_seconds=GUARD_SECONDS))
-        return self._trust.after(judged, forecast, lambda: pasts_of(resources))
 
     async def _hint(self, found: Round) -> None:
         """How many replicas are needed, also from an older forecast that has not expired."""

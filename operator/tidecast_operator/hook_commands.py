@@ -48,6 +48,13 @@ def add_check(parser: argparse.ArgumentParser, *, own_namespace: str) -> None:
     parser.add_argument("--forecaster-file", type=Path, help="as the operator has it; with --watch-namespaces")
     parser.add_argument("--hpa-floors", action="store_true", help="as the operator has it")
     parser.add_argument("--predictor-tls-folder", type=Path, help="as the operator has it")
+    parser.add_argument(
+        "--api-service",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a metrics API that the operator serves, as in v1beta1.external.metrics.k8s.io; several times",
+    )
     parser.add_argument("--without-predictor", action="store_true", help="only the operator can reach the predictor")
     parser.add_argument(
         "--timeout-seconds", type=float, default=_CHECK_SECONDS, help="to wait for, as for the first cycle"
@@ -76,6 +83,7 @@ async def _check(options: argparse.Namespace) -> int:
         findings = [await doors.check.api_server(doors.access)]
         if findings[0].is_good:
             findings += await (_check_namespaces(doors, namespaces) if namespaces else _check_cluster(doors))
+            findings += [await doors.check.api_service(name, doors.access) for name in options.api_service]
         await doors.out.close()
     for finding in findings:
         print(finding)  # noqa: T201 - what the command is for

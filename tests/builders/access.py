@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tidecast_operator.access import Permission
 from tidecast_operator.errors import ApiServerUnavailable
+from tidecast_operator.published import Condition
 
 
 @dataclass
@@ -20,6 +21,7 @@ class FakeAccess:
         is_down: Whether nothing is answered.
         names: What lives there, by kind and namespace.
         asked: The namespaces that were asked about.
+        available: The condition `Available` of APIServices, by their names.
     """
 
     forbidden: dict[str, set[str]] = field(default_factory=dict)
@@ -27,6 +29,7 @@ class FakeAccess:
     is_down: bool = False
     names: dict[tuple[str, str], Mapping[tuple[str, str], int]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    available: dict[str, Condition] = field(default_factory=dict)
 
     def version(self) -> str:
         self._answer()
@@ -40,6 +43,10 @@ class FakeAccess:
         self._answer()
         self.asked.add(namespace)
         return str(permission) not in self.forbidden.get(namespace, set())
+
+    def availability(self, api_service: str) -> Condition | None:
+        self._answer()
+        return self.available.get(api_service)
 
     def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int]:
         self._answer()

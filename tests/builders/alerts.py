@@ -23,6 +23,8 @@ RELEASE = 'namespace="tidecast-system"'
 LEADER = f'{RELEASE}, job="tidecast-operator", instance="leader"'
 STANDBY = f'{RELEASE}, job="tidecast-operator", instance="standby"'
 PREDICTOR = f'{RELEASE}, job="tidecast-predictor", instance="predictor"'
+API_SERVER = 'job="apiserver", instance="control-plane"'
+EXTERNAL, CUSTOM = "v1beta1.external.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"
 CHECKOUT = 'namespace="shop", name="checkout", job="tidecast-operator", instance="leader"'
 
 Series = Mapping[str, str]
@@ -55,6 +57,11 @@ def service(number: int) -> str:
     return f'{named}, offset_seconds="300", job="tidecast-operator", instance="leader"'
 
 
+def unavailable(api_service: str) -> str:
+    """The name of the API server's own series about an APIService."""
+    return f'aggregator_unavailable_apiservice{{name="{api_service}", {API_SERVER}}}'
+
+
 def well() -> dict[str, str]:
     """A release in which nothing is wrong: two replicas, a predictor, an Active hint, three raised floors."""
     return {
@@ -82,6 +89,8 @@ def well() -> dict[str, str]:
         f"tidecast_floors_left{{{LEADER}}}": steady(0),
         f"tidecast_floors_complete{{{LEADER}}}": steady(1),
         f'tidecast_certificate_expiry_timestamp_seconds{{secret="tidecast-operator-tls", {LEADER}}}': rising(60, WEEKS),
+        unavailable(EXTERNAL): steady(0),
+        unavailable(CUSTOM): steady(0),
         f"tidecast_predictor_ready{{{PREDICTOR}}}": steady(1),
         f"tidecast_predictor_history_end_timestamp_seconds{{{PREDICTOR}}}": rising(60),
         f'tidecast_predictor_training_state{{state="Idle", {PREDICTOR}}}': steady(1),

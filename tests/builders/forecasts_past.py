@@ -19,7 +19,7 @@ STEP, HORIZON, WINDOW, BEGIN = 60, 30, 60, 1_800_000_000
 SERVICES = tuple(ServiceId("shop", "Deployment", name) for name in ("web", "cart", "pay"))
 NOISE = 0.02
 Says = Callable[[int], np.ndarray]
-"""From a step to what is said of the next HORIZON steps, (N, H)."""
+"""From a step to what is said of the next HORIZON steps: medians, (N, H), or all quantiles, (N, H, Q)."""
 
 
 def load(step):
@@ -32,25 +32,33 @@ def knows(step):
     return load(step + np.arange(1, HORIZON + 1)).T
 
 
+def banded(medians, noise=NOISE):
+    """All quantiles, (N, H, Q), where what comes is *medians* but for the noise."""
+    return medians[..., None] * np.exp(noise * np.array([-1.2816, 0, 1.2816]))
+
+
 @dataclass
 class Past:
     """Steps of a load, and what is recorded of the forecasts made at them."""
 
+    noise: float = NOISE
     record: Record = field(default_factory=lambda: Record.begin(step_seconds=STEP, horizon_steps=HORIZON, time=BEGIN))
     step: int = 0
     measured: list = field(default_factory=list)
+    seed: int = 0
 
     def __post_init__(self):
-        self.chance = np.random.default_rng(0)
+        self.chance = np.random.default_rng(self.seed)
 
     def go(self, steps, says: Says = knows, *, measure=None, seasonal=None, services=SERVICES, kind=ModelKind.GCN_GRU):
         """So many steps further; `measure` turns what came into what was measured."""
         for _ in range(steps):
             self.step += 1
-            came = load(self.step) * np.exp(NOISE * self.chance.standard_normal(3))
+            came = load(self.step) * np.exp(self.noise * self.chance.standard_normal(3))
             self.measured.append(came if measure is None else measure(self.step, came))
-            window = self.window(services)
-            self.record = advance(self.record, window, forecast(window, says(self.step), seasonal, kind))
+            window, said = self.window(services), says(self.step)
+            quantiles = said if said.ndim == 3 else banded(said, self.noise)
+            self.record = advance(self.record, window, forecast(window, quantiles, seasonal, kind))
         return self
 
     def window(self, services=SERVICES):
@@ -65,12 +73,12 @@ class Past:
         return Skills(self.record).of(service, FORECAST_FEATURES[0], seconds)
 
 
-def forecast(window, medians, seasonal=None, kind=ModelKind.GCN_GRU):
-    """Of the requests, with the band of the noise."""
+def forecast(window, quantiles, seasonal=None, kind=ModelKind.GCN_GRU):
+    """Of the requests: *quantiles* of all SERVICES, (N, H, Q)."""
     shape = (len(window.services), len(FORECAST_FEATURES), HORIZON)
     values = np.full((*shape, len(QUANTILES)), np.nan, np.float32)
     rows = [SERVICES.index(service) for service in window.services]
-    values[:, 0] = medians[rows][..., None] * np.exp(NOISE * np.array([-1.2816, 0, 1.2816]))
+    values[:, 0] = quantiles[rows]
     yesterday = None
     if seasonal is not None:
         yesterday = np.full(shape, np.nan, np.float32)

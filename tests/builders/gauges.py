@@ -68,6 +68,7 @@ def skills(of: tuple[ServiceId, ...] | int = 2, *, horizon: int = HORIZON, step:
             record.services,
             NOW,
             Sums(**full),
+            record.middle,
             record.short,
             record.drifts,
             record.kinds,

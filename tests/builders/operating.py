@@ -25,7 +25,7 @@ from tidecast_operator.outlets.outlets import Outlets
 from tidecast_operator.picture import Picture
 from tidecast_operator.publishing.publisher import Publisher
 from tidecast_operator.publishing.self_metrics import SelfMetrics
-from tidecast_operator.publishing.writer import Writer
+from tidecast_operator.publishing.writer import Writer, Writes
 from tidecast_operator.settings import Settings
 from tidecast_operator.telemetry.observations import Observations
 
@@ -305,19 +305,17 @@ class Operator:
     def __post_init__(self) -> None:
         self.picture = Picture()
         self.cluster = FakeCluster(self.picture)
-        writer = Writer(self.cluster, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
         self.metrics, self.noticeboard = SelfMetrics(), Noticeboard()
         self.gauges = Gauges(clock=lambda: self.now)
         self.outlets = Outlets(self.noticeboard, self.gauges)
-        publisher = Publisher(writer, self.metrics, self.outlets, clock=lambda: self.now)
-        self._publisher = publisher
+        self.writes: Writes = self.cluster
         self.restart()
 
     def restart(self) -> None:
         """Forgets all but what stands in the cluster."""
-        self.cycle = Cycle(
-            self.picture, FakeDoors(self), publisher=self._publisher, leadership=self, clock=lambda: self.now
-        )
+        writer = Writer(self.writes, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
+        publisher = Publisher(writer, self.metrics, self.outlets, clock=lambda: self.now)
+        self.cycle = Cycle(self.picture, FakeDoors(self), publisher=publisher, leadership=self, clock=lambda: self.now)
 
     async def run(self, cycles: int = 1) -> str:
         """Runs cycles, one a step, each with the history that follows from it; the outcome of the last."""

@@ -126,10 +126,16 @@ def test_what_is_off_needs_no_permission(values, resource):
         assert resource not in {one[1] for one in grants(role)}
 
 
-def test_an_api_service_of_a_foreign_issuer_is_left_to_that():
-    for case in ("cert-manager", "existing"):
-        for role in every_role(rendered(case)):
-            assert "apiservices" not in {one[1] for one in grants(role)}
+def test_an_api_service_of_a_foreign_issuer_is_only_looked_at():
+    for case, verbs in (("everything", ("get", "patch")), ("cert-manager", ("get",)), ("existing", ("get",))):
+        found = rendered(case)
+        granted = {
+            (role["kind"], name): verbs
+            for role in every_role(found)
+            for _, resource, name, verbs in grants(role)
+            if resource == "apiservices"
+        }
+        assert granted == {("ClusterRole", one["metadata"]["name"]): verbs for one in of_kind(found, "APIService")}
 
 
 def test_of_forecasters_only_the_one_of_the_chart_may_be_written():

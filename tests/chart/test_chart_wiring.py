@@ -165,6 +165,22 @@ def test_a_list_of_namespaces_reaches_all_who_ask():
 
 
 @pytest.mark.parametrize("case", cases())
+def test_a_check_looks_at_the_api_services_of_the_release(case):
+    found = rendered(case)
+    names = [one["metadata"]["name"] for one in of_kind(found, "APIService")]
+
+    assert sorted(flags(found, "tidecast-check/check").api_service) == sorted(names)
+
+
+def test_with_a_list_of_namespaces_no_api_service_is_looked_at_since_none_may_be_read():
+    own = {"tls": {"existingSecret": "metrics", "caBundle": "YQ=="}}
+    found = objects({"namespaces": ["shop"], "metricsApi": {"enabled": True, "external": {"enabled": True}} | own})
+
+    assert of_kind(found, "APIService")
+    assert flags(found, "tidecast-check/check").api_service == []
+
+
+@pytest.mark.parametrize("case", cases())
 def test_what_cleans_up_asks_for_nothing_that_it_may_not(case):
     names = containers(rendered(case))
     floors, with_file = flags(rendered(case), OPERATOR).hpa_floors, flags(rendered(case), OPERATOR).forecaster_file

@@ -9,6 +9,8 @@ import pytest
 
 from builders.alerts import (
     CHECKOUT,
+    CUSTOM,
+    EXTERNAL,
     LEADER,
     PREDICTOR,
     STANDBY,
@@ -20,6 +22,7 @@ from builders.alerts import (
     service,
     steady,
     then,
+    unavailable,
     well,
 )
 
@@ -126,6 +129,15 @@ TROUBLES = {
         "59m",
         "65m",
     ),
+    "the API server does not reach the external metrics": Trouble(
+        "TidecastMetricsApiUnavailable", {unavailable(EXTERNAL): then(steady(0, 60), steady(1))}, "69m", "71m"
+    ),
+    "one of two API servers does not reach the custom metrics": Trouble(
+        "TidecastMetricsApiUnavailable",
+        {unavailable(CUSTOM).replace("control-plane", "second"): then(steady(0, 60), steady(1))},
+        "69m",
+        "71m",
+    ),
     "the predictor is away": Trouble(
         "TidecastPredictorDown", turned("PredictorReachable", "Answers", "PredictorUnavailable"), "74m", "76m"
     ),
@@ -214,6 +226,17 @@ def test_where_all_is_well_nothing_fires(tmp_path):
 
 def test_a_prometheus_without_any_series_fires_nothing(tmp_path):
     assert not complaints({}, {at: set() for at in ("1m", "1h", "12h")}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["v1beta1.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io"])
+def test_an_api_of_somebody_else_that_is_not_reached_fires_nothing(tmp_path, name):
+    assert not complaints(well() | {unavailable(name): steady(1)}, {"30m": set(), "3h": set()}, tmp_path)
+
+
+def test_an_api_that_was_not_reached_for_a_moment_fires_nothing(tmp_path):
+    moment = {unavailable(EXTERNAL): then(steady(0, 60), steady(1, 9), steady(0))}
+
+    assert not complaints(well() | moment, {"68m": set(), "75m": set(), "90m": set()}, tmp_path)
 
 
 def first_install():

@@ -17,12 +17,17 @@ KINDS = ("ServiceMonitor", "PrometheusRule")
 NAMES = [rule["alert"] for rule in rules()]
 
 
-def monitoring(**parts):
-    return objects({"monitoring": {name: {"enabled": True} | values for name, values in parts.items()}})
+BOTH = {"external": {"enabled": True}, "custom": {"enabled": True}}
+METRICS_API = "TidecastMetricsApiUnavailable"
 
 
-def rendered_rules(**values):
-    (rule,) = of_kind(monitoring(prometheusRule=values), "PrometheusRule")
+def monitoring(*, provides=BOTH, **parts):
+    chosen = {"monitoring": {name: {"enabled": True} | values for name, values in parts.items()}}
+    return objects(chosen | {"metricsApi": {"enabled": bool(provides)} | provides})
+
+
+def rendered_rules(*, provides=BOTH, **values):
+    (rule,) = of_kind(monitoring(provides=provides, prometheusRule=values), "PrometheusRule")
     return rule["spec"]["groups"]
 
 
@@ -96,6 +101,22 @@ def test_each_alert_can_be_left_out(name):
     groups = rendered_rules(disabled=[name])
 
     assert [rule["alert"] for group in groups for rule in group["rules"]] == [one for one in NAMES if one != name]
+
+
+@pytest.mark.parametrize("api", BOTH)
+def test_only_an_api_that_the_release_provides_is_watched(api):
+    found = alert(rendered_rules(provides={api: {"enabled": True}}), METRICS_API)["expr"]
+    (name,) = [one for one in ("v1beta1.external.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io") if api in one]
+
+    assert f'{{name=~"{name}"}}' in found
+
+
+def test_where_no_api_is_provided_none_is_watched():
+    groups = rendered_rules(provides={})
+
+    assert [rule["alert"] for group in groups for rule in group["rules"]] == [
+        one for one in NAMES if one != METRICS_API
+    ]
 
 
 def test_a_group_without_alerts_is_left_out():

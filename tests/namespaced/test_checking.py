@@ -17,7 +17,7 @@ from tidecast_operator.errors import (
 )
 from tidecast_operator.leadership import Candidate
 from tidecast_operator.leases import Lease
-from tidecast_operator.published import to_time
+from tidecast_operator.published import Condition, to_time
 from tidecast_operator.scope import NEEDED
 
 CANDIDATE = Candidate("", "tidecast-system")
@@ -118,6 +118,42 @@ async def test_a_namespace_without_a_permission_fails_with_it(clock):
 
     assert not finding.is_good
     assert "create events" in finding.text
+
+
+EXTERNAL = "v1beta1.external.metrics.k8s.io"
+REACHED = Condition("Available", "True", "Passed", "all checks passed")
+NOT_REACHED = Condition("Available", "False", "FailedDiscoveryCheck", "no response from https://10.0.0.1:443")
+
+
+async def test_an_api_service_that_the_api_server_reaches_is_good(clock):
+    finding = await clock.check.api_service(EXTERNAL, FakeAccess(available={EXTERNAL: REACHED}))
+
+    assert str(finding) == f"ok    APIService {EXTERNAL}: Passed: all checks passed"
+
+
+async def test_an_api_service_that_becomes_available_is_waited_for(clock):
+    access = FakeAccess()
+    clock.at[3] = lambda: access.available.update({EXTERNAL: NOT_REACHED})
+    clock.at[9] = lambda: access.available.update({EXTERNAL: REACHED})
+
+    assert (await clock.check.api_service(EXTERNAL, access)).is_good
+    assert clock.now == MIDDAY + 9
+
+
+@pytest.mark.parametrize(
+    ("available", "told"),
+    [
+        ({}, "it is not there; apply it"),
+        ({EXTERNAL: NOT_REACHED}, "FailedDiscoveryCheck: no response from https://10.0.0.1:443; see docs/"),
+        ({EXTERNAL: replace(REACHED, status="Unknown", reason="NotLookedAt")}, "NotLookedAt"),
+        ({"v1beta2.custom.metrics.k8s.io": REACHED}, "it is not there"),
+    ],
+)
+async def test_an_api_service_that_the_api_server_does_not_reach_fails_with_what_it_says(clock, available, told):
+    finding = await clock.check.api_service(EXTERNAL, FakeAccess(available=available))
+
+    assert not finding.is_good
+    assert told in finding.text
 
 
 class FakeForecasters:

@@ -11,8 +11,6 @@ from tidecast_operator.condition_gauges import ConditionGauges, StatusShown
 from tidecast_operator.forecaster_file import Manifest
 from tidecast_operator.forecaster_here import ForecasterHere, StatusHere
 from tidecast_operator.picture import Picture
-from tidecast_operator.publishing.publisher import Publisher
-from tidecast_operator.publishing.writer import Writer
 from tidecast_operator.settings import parse
 from tidecast_operator.watching import Watching
 
@@ -26,9 +24,7 @@ class NamespacedOperator(Operator):
         super().__post_init__()
         self.here = ForecasterHere(self.picture, on_loop=lambda call: call())
         self.shown = ConditionGauges(leads=lambda: self.is_leader)
-        writes = StatusShown(StatusHere(self.cluster, self.here), self.shown)
-        writer = Writer(writes, may_write=lambda: self.is_leader, threads=2, pause=lambda _: None)
-        self._publisher = Publisher(writer, self.metrics, self.outlets, clock=lambda: self.now)
+        self.writes = StatusShown(StatusHere(self.cluster, self.here), self.shown)
         self.restart()
 
     def conditions_here(self):

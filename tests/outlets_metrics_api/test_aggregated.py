@@ -19,6 +19,7 @@ from kubernetes import client
 
 from builders.hints import decided, entry
 from builders.metrics_api import Authority, Client, board
+from tidecast_operator.access import Access
 from tidecast_operator.cluster import Cluster, load_configuration
 from tidecast_operator.errors import Misconfigured
 from tidecast_operator.hints.board import Noticeboard
@@ -292,6 +293,30 @@ async def test_an_autoscaler_follows_the_hint_and_stays_where_it_is_without(behi
 
     assert "Drift: errors are twice" in await behind.until(is_inactive)
     assert await replicas() == 8
+
+
+async def test_the_api_server_tells_prometheus_and_check_that_an_api_is_not_reached(behind, control_plane):
+    access = Access(load_configuration(control_plane.kubeconfig))
+
+    async def told():
+        series = await behind.kubectl("get", "--raw", "/metrics")
+        values = {name: f'aggregator_unavailable_apiservice{{name="{name}"}} ' for name in SERVICES}
+        found = [one.removeprefix(text) for one in series.splitlines() for text in values.values() if text in one]
+        return found, {name: await asyncio.to_thread(access.availability, name) for name in SERVICES}
+
+    async def is_told(value, status):
+        found, conditions = await told()
+        return found == [value] * 2 and {one.status for one in conditions.values()} == {status}
+
+    await behind.until(lambda: is_told("0", "True"))
+    await behind.stop()
+    await behind.until(lambda: is_told("1", "False"))
+
+    (_, conditions) = await told()
+    assert "https://" in conditions[SERVICES[0]].message
+    assert conditions[SERVICES[0]].reason == "FailedDiscoveryCheck"
+    assert access.availability("v1.unheard-of") is None
+    access.close()
 
 
 @pytest.mark.parametrize("remedy", ["the server comes back", "the APIServices are deleted"])

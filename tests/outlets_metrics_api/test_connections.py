@@ -202,16 +202,61 @@ async def test_an_authority_that_is_taken_away_leaves_nobody(started):
 
 
 async def test_an_authority_is_taken_away_even_while_there_is_no_certificate(started, monkeypatch):
-    def missing():
-        raise Misconfigured("directory", "no certificate is there", "put one there")
-
     client = started.client()
     assert (await client.ask("/healthz")).status == 200
-    monkeypatch.setattr(started.certificates, "current", missing)
+    monkeypatch.setattr(started.certificates, "current", nothing_to_read(started))
     started.config_map = {}
     await started.api.refresh()
 
     assert await nobody(client)
+
+
+def nothing_to_read(_):
+    def missing():
+        raise Misconfigured("directory", "no certificate is there", "put one there")
+
+    return missing
+
+
+def a_key_that_does_not_fit(started):
+    pair = started.certificates.current()
+    other = started.folder / "other.key"
+    other.write_bytes(pair.certificate.read_bytes())
+    return lambda: type(pair)(pair.certificate, other, b"new")
+
+
+@pytest.mark.parametrize("trouble", [nothing_to_read, a_key_that_does_not_fit])
+async def test_an_authority_that_was_replaced_is_believed_no_longer_even_without_a_certificate_of_ones_own(
+    started, monkeypatch, trouble
+):
+    old, new, before, current = started.authority, Authority(), started.client(), started.certificates.current
+    assert (await before.ask("/healthz")).status == 200
+    monkeypatch.setattr(started.certificates, "current", trouble(started))
+    started.config_map = config_map(new.pem)
+    await started.api.refresh()
+
+    assert await nobody(before)
+    for authority in (old, new):
+        assert await nobody(started.client(authority.client(started.folder)))
+    assert started.api.is_shut
+    assert started.api.why_not_ready
+
+    monkeypatch.setattr(started.certificates, "current", current)
+    started.config_map = ApiServerUnavailable("no answer")
+    await started.api.refresh()
+
+    assert (await started.client(new.client(started.folder)).ask("/healthz")).status == 200
+    assert await nobody(started.client(old.client(started.folder)))
+
+
+async def test_another_allowed_name_counts_even_without_a_certificate_of_ones_own(started, monkeypatch):
+    client = started.client()
+    assert (await client.ask("/healthz")).status == 200
+    monkeypatch.setattr(started.certificates, "current", nothing_to_read(started))
+    started.config_map = config_map(started.authority.pem, allowed_names='["somebody"]')
+    await started.api.refresh()
+
+    assert (await client.ask("/healthz")).status == 401
 
 
 async def test_an_authority_that_comes_later_is_believed(standing):
@@ -261,11 +306,7 @@ async def test_an_unusable_authority_is_told_and_the_old_one_stays(started, pem)
 
 
 async def test_a_spoilt_certificate_is_told_and_the_old_one_stays(started, monkeypatch):
-    pair = started.certificates.current()
-    other = started.folder / "other.key"
-    other.write_bytes(pair.certificate.read_bytes())
-    spoilt = type(pair)(pair.certificate, other, b"new")
-    monkeypatch.setattr(started.certificates, "current", lambda: spoilt)
+    monkeypatch.setattr(started.certificates, "current", a_key_that_does_not_fit(started))
 
     await started.api.refresh()
 

@@ -26,13 +26,24 @@ def test_only_the_allowed_names_are_the_front_proxy():
             proxy.caller(names, HEADERS)
 
 
-@pytest.mark.parametrize("changes", [{"allowed_names": "[]"}, {}])
-def test_without_allowed_names_every_name_is_allowed(changes):
-    data = config_map(PEM, **changes)
-    if not changes:
-        del data["requestheader-allowed-names"]
+NOTHING_SAID = [None, "", "null"]
+"""Ways in which a key of the ConfigMap says nothing: it is not there, or it is one of these."""
 
-    assert FrontProxy.parse(data).caller(["any"], HEADERS)
+
+def without(key, text):
+    data = config_map(PEM) | {key: text}
+    return {name: value for name, value in data.items() if value is not None}
+
+
+@pytest.mark.parametrize("text", [*NOTHING_SAID, "[]"])
+def test_without_allowed_names_every_name_is_allowed(text):
+    assert FrontProxy.parse(without("requestheader-allowed-names", text)).caller(["any"], HEADERS)
+
+
+@pytest.mark.parametrize("text", NOTHING_SAID)
+@pytest.mark.parametrize("key", ["requestheader-username-headers", "requestheader-group-headers"])
+def test_headers_that_are_not_named_are_those_of_every_cluster(key, text):
+    assert FrontProxy.parse(without(key, text)).caller([ALLOWED], HEADERS) == Caller("ann", ("a", "b"))
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-remote-user": [""]}, {"x-remote-group": ["system:masters"]}])

@@ -10,10 +10,12 @@ import pytest
 
 from builders.certificates import mount
 from builders.engines import FakeForecaster, engine, serving
-from builders.replays import START, waves, write_npz
+from builders.replays import START, recording, waves, write_npz
 from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_operator.certificates import signing
 from tidecast_operator.replaying import command
+from tidecast_predictor.history import History
+from tidecast_predictor.inference import Forecaster
 
 
 async def replayed(tmp_path, port, *arguments):
@@ -32,6 +34,28 @@ async def test_the_running_predictor_is_asked_at_every_step(tmp_path):
     assert told["settings"]["model"] == {"kind": "GCN-GRU", "version": "v7"}
     assert any("may have learned from the days that are replayed" in note for note in told["notes"])
     assert not any("no new forecast" in note for note in told["notes"])
+
+
+@pytest.mark.parametrize(("known", "told"), [(None, 2), ("one", 1), ("both", 0)])
+async def test_workloads_whose_day_before_the_predictor_does_not_know_are_told(tmp_path, known, told):
+    loads = waves(120)
+    history = History(None, limit_seconds=7 * 86_400)
+    if known is not None:
+        before = recording(loads[:, :1] if known == "one" else loads, start_time=START - 86_400)
+        history.append(before.snapshot(0, before.steps))
+    async with serving(engine(history=history, forecaster=Forecaster(history, None, device="cpu"))) as server:
+        assert await replayed(tmp_path, server.port, "--horizon-steps", "10") == 0
+    notes = json.loads((tmp_path / "out" / "replay.json").read_text())["notes"]
+
+    said = [note for note in notes if "the predictor's history knew no day before" in note]
+    assert [note.split(" workloads")[0] for note in said] == ([f"For {told} of 2"] if told else [])
+
+
+async def test_of_a_method_it_is_not_told_what_a_predictor_knows(tmp_path, capsys):
+    path = write_npz(tmp_path / "week.npz", waves(120))
+
+    assert await asyncio.to_thread(command.main, ["replay", "--recording", str(path), "--per-replica", "50"]) == 0
+    assert "knew no day before" not in capsys.readouterr().out
 
 
 async def test_a_predictor_that_is_not_there_is_said(tmp_path, capsys):

@@ -139,13 +139,14 @@ def test_workloads_whose_capacity_is_not_known_are_left_out_and_named():
     assert "give --per-replica" in chosen.left_out[str(CART)]
 
 
-def test_a_workload_is_found_by_its_name_or_that_of_its_resource():
+def test_a_workload_is_found_by_its_name_or_that_of_its_resource_in_any_namespace():
     made = recording(waves(10))
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"}
     resource = ForecastResource.parse(forecast_body("basket", targetRef=target, scaling={"minReplicas": 4}))
     asked = [
         Asked("shop", "cart", {"perReplica": "50"}, (resource,)),
         Asked("shop", "basket", {"perReplica": "50"}, (resource,)),
+        Asked("", "basket", {"perReplica": "50"}, (resource,)),
     ]
 
     for one in asked:

@@ -5,7 +5,7 @@ What comes of past forecasts: compared at exactly their moments, beside what is 
 import numpy as np
 import pytest
 
-from builders.forecasts_past import BEGIN, HORIZON, NOISE, SERVICES, STEP, Past, forecast, knows, load
+from builders.forecasts_past import BEGIN, HORIZON, NOISE, SERVICES, STEP, Past, banded, forecast, knows, load
 from tidecast_contract.forecast import ModelKind
 from tidecast_operator.trust.comparing import WINDOW_SECONDS, advance
 
@@ -98,7 +98,7 @@ def test_moments_that_no_window_held_are_left_out():
 
 def test_of_two_forecasts_made_at_the_same_step_one_waits():
     past = Past().go(10)
-    again = advance(past.record, past.window(), forecast(past.window(), knows(past.step)))
+    again = advance(past.record, past.window(), forecast(past.window(), banded(knows(past.step))))
     assert [one.time for one in again.issued] == [one.time for one in past.record.issued]
 
 
@@ -146,3 +146,16 @@ def test_a_moment_in_which_nobody_can_speak_costs_no_service_its_past():
     past.go(1, lambda step: np.full_like(knows(step), np.nan), kind=ModelKind.NONE).go(1)
 
     assert past.skill().samples > before
+
+
+@pytest.mark.parametrize(("slope", "raised"), [(-1.0, 0.0), (1.0, 2.0)], ids=["falling", "rising"])
+def test_p90_is_measured_by_the_better_of_last_value_and_last_value_raised_by_twice_its_error(slope, raised):
+    def measure(step, _):
+        return np.full(3, 1000 + slope * step)
+
+    def says(step):
+        return np.repeat(
+            np.stack([measure(step, None) + raised * abs(5 * slope)] * 3, axis=-1)[:, None], HORIZON, axis=1
+        )
+
+    assert Past().go(80, says, measure=measure).skill().cap == pytest.approx(1, rel=0.1)

@@ -4,13 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.forecasts_past import BEGIN, SERVICES, STEP, Past, forecast, knows
+from builders.forecasts_past import BEGIN, SERVICES, STEP, Past, banded, forecast, knows
+from builders.operating import forecast_body
 from tidecast_contract.features import REQUESTS
 from tidecast_contract.forecast import ModelKind
-from tidecast_operator.published import PublishedSkill
+from tidecast_operator.published import PublishedSkill, to_time
+from tidecast_operator.resources import ForecastResource
 from tidecast_operator.trust.comparing import aged
-from tidecast_operator.trust.keeper import Keeper
+from tidecast_operator.trust.keeper import Keeper, pasts_of
 from tidecast_operator.trust.storing import Store
+from tidecast_operator.trust.verdict import judge
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def past():
 
 
 def after(keeper, past):
-    return keeper.after(past.window(), forecast(past.window(), knows(past.step)), dict)
+    return keeper.after(past.window(), forecast(past.window(), banded(knows(past.step))), dict)
 
 
 def test_what_is_saved_is_loaded_but_for_forecasts_that_wait(past, tmp_path):
@@ -114,7 +117,7 @@ def test_a_keeper_that_forgot_goes_on_from_what_the_resources_tell():
 
     past.go(1)
     window = past.window()
-    skills = keeper.after(window, forecast(window, knows(past.step)), lambda: {(SERVICES[0], REQUESTS): told})
+    skills = keeper.after(window, forecast(window, banded(knows(past.step))), lambda: {(SERVICES[0], REQUESTS): told})
 
     assert skills.of(SERVICES[0], REQUESTS, 300).samples == pytest.approx(200)
     assert skills.of(SERVICES[0], REQUESTS, 300).drifts
@@ -129,7 +132,7 @@ def test_after_a_restart_another_method_than_the_one_that_was_judged_begins_anew
 
     past.go(1)
     window = past.window()
-    said = forecast(window, knows(past.step), kind=ModelKind.LAST_VALUE)
+    said = forecast(window, banded(knows(past.step)), kind=ModelKind.LAST_VALUE)
     skills = Keeper(Store(tmp_path)).after(window, said, dict)
 
     assert skills.of(SERVICES[0], REQUESTS, 300) is None
@@ -141,7 +144,65 @@ def test_what_a_status_tells_holds_for_the_method_that_it_names(kind, samples):
     told = PublishedSkill("RequestsPerSecond", 300, 200.0, 1.0, 2.0, 0.0, 0.8, kind=kind)
 
     window = past.window()
-    skills = Keeper().after(window, forecast(window, knows(past.step)), lambda: {(SERVICES[0], REQUESTS): told})
+    skills = Keeper().after(window, forecast(window, banded(knows(past.step))), lambda: {(SERVICES[0], REQUESTS): told})
 
     known = skills.of(SERVICES[0], REQUESTS, 300)
     assert (known and known.samples) == (samples and pytest.approx(samples))
+
+
+@pytest.mark.parametrize(("days", "samples"), [(0, 200), (0.5, 200 / math.e), (30, 0)])
+def test_what_a_status_tells_is_worth_the_less_the_older_it_is(days, samples):
+    pasts = pasts_of([told_at(BEGIN)], time=BEGIN + round(days * 86_400))
+
+    assert pasts[SERVICES[0], REQUESTS].samples == pytest.approx(samples, abs=0.1)
+
+
+def test_a_status_of_the_future_is_not_believed():
+    assert pasts_of([told_at(BEGIN + 30 * 86_400)], time=BEGIN)[SERVICES[0], REQUESTS].samples < 1
+
+
+def test_a_status_that_does_not_say_when_it_was_written_is_not_believed():
+    assert pasts_of([told_at(None)], time=BEGIN) == {}
+
+
+def test_an_old_status_does_not_make_an_old_file_younger(tmp_path):
+    past = Past().go(60)
+    Store(tmp_path).save(past.record)
+    written = past.step
+    past.step += 2 * 1440
+    past.measured.clear()
+    past.go(1)
+
+    window = past.window()
+    skills = Keeper(Store(tmp_path)).after(
+        window,
+        forecast(window, banded(knows(past.step))),
+        lambda: pasts_of([told_at(BEGIN + written * STEP)], time=window.end_time),
+    )
+
+    assert skills.of(SERVICES[0], REQUESTS, 300).samples < 10
+
+
+def test_a_band_that_no_status_tells_of_is_judged_anew_within_thirty_moments():
+    past, keeper, trusted = Past(), Keeper(), []
+    for _ in range(36):
+        past.go(1)
+        window, wide = past.window(), banded(knows(past.step)) * [1, 1, 10]
+        skills = keeper.after(
+            window, forecast(window, wide), lambda: pasts_of([told_at(BEGIN + past.step * STEP)], time=BEGIN)
+        )
+        known = skills.of(SERVICES[0], REQUESTS, 300)
+        trusted.append(judge(known, was_trusted=True, is_expired=False, is_stale=False).is_trusted)
+
+    assert trusted[0]
+    assert not trusted[-1]
+
+
+def told_at(time):
+    """The resource of a service whose status, written at *time*, tells of two hundred moments."""
+    figures = {"metric": "RequestsPerSecond", "offsetSeconds": 300, "samples": 200}
+    means = {"error": "1", "naiveError": "2", "bias": "0", "coverage": "800m"}
+    issued = {} if time is None else {"issuedTime": to_time(time)}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": SERVICES[0].name}
+    body = forecast_body(targetRef=target)
+    return ForecastResource.parse(body | {"status": {"skill": figures | means, **issued}})

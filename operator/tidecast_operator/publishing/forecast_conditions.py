@@ -50,6 +50,7 @@ class ForecastFacts:
         skill: How good those of this service were; None where nothing came true yet.
         hinted: What came out as its hint; None if it asks for none, or speaks for no workload.
         floor_problem: Why a floor did not follow its hint the last time; None if nothing kept it.
+        last_trust: What `Trusted` said in the cycle before, be it written or not; None in the first one.
     """
 
     now: int
@@ -69,6 +70,7 @@ class ForecastFacts:
     skill: Skill | None = None
     hinted: Hinted | None = None
     floor_problem: FloorProblem | None = None
+    last_trust: Condition | None = None
 
 
 def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, ...]:
@@ -76,7 +78,7 @@ def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, .
     fresh = _forecast_fresh(facts)
     trust = trusted(
         facts.skill,
-        previous.condition("Trusted"),
+        facts.last_trust or previous.condition("Trusted"),
         is_judged=facts.is_judged,
         is_fresh=fresh.status == "True",
         is_measured=facts.is_measured and facts.is_signal_measured,

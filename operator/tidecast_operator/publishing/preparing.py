@@ -20,7 +20,7 @@ from tidecast_operator.hints.board import Board, Entry
 from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.ownership import speakers
-from tidecast_operator.published import from_time, settled
+from tidecast_operator.published import Condition, from_time, settled
 from tidecast_operator.publishing import events
 from tidecast_operator.publishing.forecast_conditions import ForecastFacts, of_forecast
 from tidecast_operator.publishing.hinted import OFFERED, entry, hint_block
@@ -54,6 +54,7 @@ class Outcome:
         valid_steps: How long forecasts stand.
         hints: What came out for the resources that ask for a hint, by namespace and name.
         floor_problems: Why floors did not follow hints the last time, by namespace and name.
+        last_trust: What `Trusted` said in the cycle before, by uid; statuses may not have been written since.
     """
 
     now: int
@@ -66,6 +67,7 @@ class Outcome:
     valid_steps: int = VALID_STEPS
     hints: Mapping[tuple[str, str], Hinted] = field(default_factory=dict)
     floor_problems: Mapping[tuple[str, str], FloorProblem] = field(default_factory=dict)
+    last_trust: Mapping[str, Condition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,14 @@ class Prepared:
         fresh: How many resources have a forecast that has not expired.
         board: What autoscalers may be told from now on.
         trusted: Whether forecasts are trusted, by namespace and name; without those of which it is not known.
+        last_trust: What `Trusted` says, by uid, for the next cycle.
     """
 
     writes: tuple[StatusWrite, ...]
     fresh: int
     board: Board
     trusted: Mapping[tuple[str, str], bool]
+    last_trust: Mapping[str, Condition]
 
 
 def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: WorkloadIndex) -> Prepared:
@@ -92,6 +96,7 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
     writes, fresh = [], 0
     entries: dict[tuple[str, str], Entry] = {}
     trusted: dict[tuple[str, str], bool] = {}
+    last_trust: dict[str, Condition] = {}
     for resource in resources:
         status = view.status(resource)
         facts = view.facts(resource, status)
@@ -103,6 +108,7 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
         )
         fresh += facts.expire_time is not None and facts.expire_time > outcome.now
         by_type = {condition.type: condition for condition in found}
+        last_trust[resource.uid] = by_type["Trusted"]
         if by_type["Trusted"].status != "Unknown":
             trusted[resource.key] = by_type["Trusted"].status == "True"
         if facts.hinted is not None and resource.target is not None:
@@ -113,7 +119,7 @@ def prepare(outcome: Outcome, resources: Sequence[ForecastResource], workloads: 
             news = events.of_forecast(resource, found, model_kind=kind, now=outcome.now)
             writes.append(StatusWrite(resource, patch, tuple(news)))
     board = Board(outcome.now, entries, is_known=True)
-    return Prepared(tuple(sorted(writes, key=_urgency)), fresh, board, trusted)
+    return Prepared(tuple(sorted(writes, key=_urgency)), fresh, board, trusted, last_trust)
 
 
 def _urgency(write: StatusWrite) -> tuple[bool, int]:
@@ -207,6 +213,7 @@ class _View:
             skill=self.skill(resource),
             hinted=self.hinted(resource),
             floor_problem=self._outcome.floor_problems.get(resource.key),
+            last_trust=self._outcome.last_trust.get(resource.uid),
         )
 
     def renew_before(self, resource: ForecastResource) -> int:

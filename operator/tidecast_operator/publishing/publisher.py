@@ -47,6 +47,7 @@ class Publisher:
         self._writer = writer
         self._outlets = outlets
         self._floor_problems: Mapping[tuple[str, str], FloorProblem] = {}
+        self._last_trust: Mapping[str, Condition] = {}
         self._metrics = metrics
         self._clock = clock
         self._rounds = 1
@@ -80,9 +81,11 @@ class Publisher:
             valid_steps=2 * self._rounds,
             hints=found.hints,
             floor_problems=self._floor_problems,
+            last_trust=self._last_trust,
         )
         with found.stage("prepare"):
             prepared = preparing.prepare(outcome, resources, workloads)
+        self._last_trust = prepared.last_trust
         # Before anything is written: writing may take long, and autoscalers ask meanwhile. A cycle that outlived its
         # lead has nothing to say: the board of the next leader may hang there already.
         if self._writer.may_write:
@@ -124,6 +127,7 @@ class Publisher:
 
     def withdraw(self) -> None:
         """Another replica leads: what this one knew is not to stand beside it."""
+        self._last_trust = {}
         self._outlets.withdraw()
 
     def _write_forecasters(self, found: Round, written: Written) -> Exception | None:

@@ -11,9 +11,9 @@ _MESSAGES = {
     Reason.FORECAST_EXPIRED: "There is no forecast that has not expired; see ForecastFresh.",
     Reason.INPUT_STALE: "Its requests were not measured in the last steps; see MetricsAvailable.",
     Reason.TOO_FEW_SAMPLES: "Too few of its forecasts have come true yet; wait, or see status.skill.samples.",
-    Reason.DRIFT: "Its latest forecasts are far off; trust returns when they are as good as naive ones again.",
+    Reason.DRIFT: "Its latest forecasts err more than naive ones; trust returns when they are as good again.",
     Reason.NO_SKILL: "Its forecasts do not err less than last value or the day before would have; see status.skill.",
-    Reason.COVERAGE_OFF: "Too much of what came true lay outside of p10 to p90; see status.skill.coverage.",
+    Reason.COVERAGE_OFF: "Too much of what came true lay outside of p10 to p90, or p90 is far off: see status.skill.coverage.",
 }
 
 

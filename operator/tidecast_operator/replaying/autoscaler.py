@@ -10,13 +10,14 @@ At every sync, for each workload:
    starting count as idle where that means more pods, and do not count where it means fewer. A ratio within the tolerance,
    or one that idle pods turn around, changes nothing.
 4. Of the recommendations within the window for falling the highest counts, within the one for rising the lowest.
-5. Policies bound how far it may go within a period; of several the one that allows most.
+5. Policies bound how far it may go within a period; of several the one that allows most, or least.
 6. Its bounds.
 
 Shapes: `N` workloads.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,14 +52,16 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """
-    The defaults of `spec.behavior`, and the controller manager's tolerance.
+    What `spec.behavior` says, with its defaults, and the controller manager's tolerance.
 
     Attributes:
         tolerance: Changes of the load per pod by at most this share are ignored.
         rise_window_seconds: The lowest recommendation of so long counts before it rises.
         fall_window_seconds: The highest recommendation of so long counts before it falls.
-        rise: Policies for more pods.
-        fall: Policies for fewer.
+        rise: Policies for more pods; without any it never rises.
+        fall: Policies for fewer; without any it never falls.
+        rises_least: Whether the policy counts that allows least, and not the one that allows most.
+        falls_least: The same of the policies for fewer.
     """
 
     tolerance: float = 0.1
@@ -66,6 +69,8 @@ class Behaviour:
     fall_window_seconds: int = 300
     rise: tuple[Policy, ...] = (Policy(percent=100), Policy(pods=4))
     fall: tuple[Policy, ...] = (Policy(percent=100),)
+    rises_least: bool = False
+    falls_least: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +91,10 @@ class Pods:
         """All of them."""
         return self.ready + self.starting
 
+    def at(self, columns: NDArray[np.int64]) -> "Pods":
+        """Those of some workloads."""
+        return Pods(self.ready[columns], self.starting[columns])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
@@ -103,6 +112,10 @@ class Bounds:
     def around(self, replicas: Counts) -> Counts:
         """The nearest numbers within."""
         return np.minimum(np.maximum(replicas, self.lowest), self.highest)
+
+    def at(self, columns: NDArray[np.int64]) -> "Bounds":
+        """Those of some workloads."""
+        return Bounds(self.lowest[columns], self.highest[columns])
 
 
 def recommended(pods: Pods, load: Loads, target: Loads, *, tolerance: float) -> Counts:
@@ -182,8 +195,10 @@ class Autoscaler:
         rise = [self._reach(time, current, policy, 1) for policy in self._behaviour.rise]
         fall = [self._reach(time, current, policy, -1) for policy in self._behaviour.fall]
         # Where a period is used up already it stays as it is; it is not taken back.
-        highest = np.maximum(np.max(rise, axis=0), current) if rise else current
-        lowest = np.minimum(np.min(fall, axis=0), current) if fall else current
+        farthest_up = np.min if self._behaviour.rises_least else np.max
+        farthest_down = np.max if self._behaviour.falls_least else np.min
+        highest = np.maximum(farthest_up(rise, axis=0), current) if rise else current
+        lowest = np.minimum(farthest_down(fall, axis=0), current) if fall else current
         return np.where(wanted > current, np.minimum(wanted, highest), np.maximum(wanted, lowest))
 
     def _reach(self, time: float, current: Counts, policy: Policy, sign: int) -> Counts:
@@ -197,6 +212,30 @@ class Autoscaler:
         share = began * (1 + sign * policy.percent / 100)
         reach: Counts = (np.ceil(share) if sign > 0 else np.floor(share)).astype(np.int64)
         return reach
+
+
+class Autoscalers:
+    """
+    The same for workloads that do not all behave alike: the method is that of `Autoscaler`.
+
+    Args:
+        behaviours: Of each of the N workloads.
+    """
+
+    def __init__(self, behaviours: Sequence[Behaviour]) -> None:
+        self._alike = [
+            (np.flatnonzero([one == behaviour for one in behaviours]), Autoscaler(behaviour))
+            for behaviour in dict.fromkeys(behaviours)
+        ]
+
+    def sync(self, time: float, pods: Pods, load: Loads, target: Loads, bounds: Bounds) -> Counts:
+        """As in `Autoscaler`."""
+        replicas = pods.replicas
+        for columns, autoscaler in self._alike:
+            replicas[columns] = autoscaler.sync(
+                time, pods.at(columns), load[columns], target[columns], bounds.at(columns)
+            )
+        return replicas
 
 
 def _forget(past: deque[tuple[float, Counts]], until: float) -> None:

@@ -15,6 +15,8 @@ from tidecast_operator.errors import Misconfigured, NotEnoughData
 from tidecast_operator.hints.capacities import Capacities, CapacityKeeper
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.ownership import asking
+from tidecast_operator.replaying.autoscaler import Behaviour
+from tidecast_operator.replaying.autoscaler_reading import OwnAutoscaler
 from tidecast_operator.replaying.recording import Recording
 from tidecast_operator.resources import ForecastResource
 from tidecast_operator.scaling import Scaling, parse
@@ -41,12 +43,16 @@ class Asked:
         name: Of one workload, or of a ServicePerformanceForecast; empty for all.
         scaling: Fields of `spec.scaling` that were given; they count before those of a resource.
         resources: ServicePerformanceForecasts of the cluster.
+        autoscalers: HorizontalPodAutoscalers of the cluster.
+        target: What autoscalers aim at, as a share of what a replica carries, no matter what they say; None for that.
     """
 
     namespace: str = ""
     name: str = ""
     scaling: Mapping[str, Any] = field(default_factory=dict)
     resources: tuple[ForecastResource, ...] = ()
+    autoscalers: Mapping[ServiceId, OwnAutoscaler] = field(default_factory=dict)
+    target: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +66,8 @@ class Candidate:
         scaling: How its hints are derived.
         capacity: What a replica carries.
         resource: What the operator's own code takes for its ServicePerformanceForecast.
+        autoscaler: Its own HorizontalPodAutoscaler; None if it has none, or it is not known.
+        aims_at: The load of a pod that this one aims at; None where that is not known.
     """
 
     service: ServiceId
@@ -67,6 +75,8 @@ class Candidate:
     scaling: Scaling
     capacity: Capacity
     resource: ForecastResource
+    autoscaler: OwnAutoscaler | None = None
+    aims_at: float | None = None
 
     @property
     def signal(self) -> int:
@@ -75,8 +85,15 @@ class Candidate:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Its minReplicas and maxReplicas."""
+        """The minReplicas and maxReplicas of its autoscaler."""
+        if self.autoscaler is not None:
+            return self.autoscaler.lowest, self.autoscaler.highest
         return self.scaling.min_replicas, self.scaling.max_replicas or _ANY_MAXIMUM
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How its autoscaler rises and falls."""
+        return Behaviour() if self.autoscaler is None else self.autoscaler.behaviour
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +149,7 @@ def choose(recording: Recording, asked: Asked) -> Candidates:
     """
     _checked({**asked.scaling})
     own = {one.target: one for one in asking(asked.resources) if one.target is not None}
-    named = {one.target for one in asked.resources if one.name == asked.name and one.namespace == asked.namespace}
+    named = {one.target for one in asked.resources if one.name == asked.name}
     wanted = [
         (row, service)
         for row, service in enumerate(recording.services)
@@ -150,6 +167,7 @@ def choose(recording: Recording, asked: Asked) -> Candidates:
     found, left_out = [], {}
     for row, service in wanted:
         try:
+            own_autoscaler = _autoscaler(asked, service)
             candidate = _candidate(row, service, scalings[service], learned)
         except Misconfigured as error:
             left_out[str(service)] = str(error)
@@ -159,11 +177,34 @@ def choose(recording: Recording, asked: Asked) -> Candidates:
         elif not np.isfinite(recording.values[:, row, candidate.signal]).any():
             left_out[str(service)] = f"its {candidate.scaling.signal.name} was never measured"
         else:
-            found.append(candidate)
+            found.append(_scaled_by(candidate, own_autoscaler, asked))
     if not found:
         reasons = "; ".join(sorted(set(left_out.values())))
         raise NotEnoughData(f"none of {len(left_out)} workloads can be replayed: {reasons}")
     return Candidates(tuple(found), left_out)
+
+
+def _autoscaler(asked: Asked, service: ServiceId) -> OwnAutoscaler | None:
+    """That of a workload, within the bounds that were given."""
+    own = asked.autoscalers.get(service)
+    if own is None:
+        return None
+    own = replace(
+        own,
+        lowest=asked.scaling.get("minReplicas", own.lowest),
+        highest=asked.scaling.get("maxReplicas", own.highest),
+    )
+    if own.lowest > own.highest:
+        problem = f"{own.lowest} exceeds maxReplicas {own.highest} of HorizontalPodAutoscaler {own.name}"
+        raise Misconfigured("minReplicas", problem, "give both --min-replicas and --max-replicas")
+    return own
+
+
+def _scaled_by(candidate: Candidate, own: OwnAutoscaler | None, asked: Asked) -> Candidate:
+    if own is None:
+        return candidate
+    aims_at = own.load_of_a_pod(candidate.scaling.signal, candidate.capacity.per_replica)
+    return replace(candidate, autoscaler=own, aims_at=aims_at if asked.target is None else None)
 
 
 def _checked(given: dict[str, Any]) -> Scaling:

@@ -13,10 +13,11 @@ from typing import Any
 from tidecast_contract.services import ServiceId
 from tidecast_operator.discovery.workloads import Workload, WorkloadIndex, Workloads
 from tidecast_operator.errors import Misconfigured
+from tidecast_operator.replaying.autoscaler_reading import OwnAutoscaler, read_autoscalers
 from tidecast_operator.resources import FORECAST_KIND, ForecastResource
 from tidecast_operator.telemetry.observations import Observations, Peer
 
-KUBECTL = "kubectl get namespaces,services,deployments,statefulsets,daemonsets,spf --all-namespaces --output json"
+KUBECTL = "kubectl get namespaces,services,deployments,statefulsets,daemonsets,hpa,spf --all-namespaces --output json"
 """What writes the objects."""
 
 _FLAG = "--objects"
@@ -30,10 +31,12 @@ class Objects:
     Attributes:
         workloads: The workloads, Services and Namespaces.
         resources: The ServicePerformanceForecasts.
+        autoscalers: The HorizontalPodAutoscalers, by what they scale.
     """
 
     workloads: WorkloadIndex
     resources: tuple[ForecastResource, ...]
+    autoscalers: Mapping[ServiceId, OwnAutoscaler]
 
 
 def read_objects(path: Path) -> Objects:
@@ -50,6 +53,7 @@ def read_objects(path: Path) -> Objects:
         for item in items:
             workloads.observe(None, item)
         resources = tuple(ForecastResource.parse(item) for item in items if item.get("kind") == FORECAST_KIND)
+        autoscalers = read_autoscalers(items)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Misconfigured(
             _FLAG, f"{path} holds no Kubernetes objects ({error!r})", f"write it with: {KUBECTL}"
@@ -57,7 +61,7 @@ def read_objects(path: Path) -> Objects:
     index = workloads.index()
     if not index.workloads:
         raise Misconfigured(_FLAG, f"{path} holds no workload", f"write it with: {KUBECTL}")
-    return Objects(index, resources)
+    return Objects(index, resources, autoscalers)
 
 
 class Labels:

@@ -10,39 +10,30 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tidecast_contract.errors import ContractMismatch
 from tidecast_contract.forecast import ModelInfo
-from tidecast_operator.errors import Misconfigured, TidecastError
+from tidecast_operator.errors import TidecastError
 from tidecast_operator.predictor_client import PredictorClient
-from tidecast_operator.published import to_time
 from tidecast_operator.replaying import npz_reading
 from tidecast_operator.replaying.candidates import Asked, Subject, choose
 from tidecast_operator.replaying.cluster_reading import Objects, read_objects
 from tidecast_operator.replaying.fetching import Progress, fetch
-from tidecast_operator.replaying.forecasting import DAY_SECONDS, MethodForecasts
+from tidecast_operator.replaying.forecasting import MethodForecasts
 from tidecast_operator.replaying.notes import notes_of
-from tidecast_operator.replaying.options import (
-    ALWAYS,
-    add_flags,
-    connection_of,
-    predictor_of,
-    scaling_of,
-    span_of,
-)
+from tidecast_operator.replaying.options import Span, add_flags, connection_of, predictor_of, scaling_of
+from tidecast_operator.replaying.planning import Fetch, plan_of, span_within
 from tidecast_operator.replaying.predictor_forecasts import PredictorForecasts
 from tidecast_operator.replaying.recording import Recording
 from tidecast_operator.replaying.replay import Outcome, Plan, replay
 from tidecast_operator.replaying.report import Report, ranked, rows_of
 from tidecast_operator.telemetry.collector import Collector
 from tidecast_operator.telemetry.prometheus import Prometheus
-from tidecast_operator.telemetry.series import Grid
 
 _DEFAULT_METHOD = "seasonal-naive"
-_DEFAULT_DAYS = 3
 _PREDICTOR_TIMEOUT_SECONDS = 60.0
 _PANELS = 6
 _UNUSABLE, _INTERRUPTED = 2, 130  # exit statuses; the second as a shell says it
@@ -112,10 +103,11 @@ async def _replayed(flags: argparse.Namespace) -> tuple[Report, _Drawn]:
     with tempfile.TemporaryDirectory(prefix="tidecast-replay-") as folder:
         objects = None if flags.objects is None else read_objects(flags.objects)
         client = predictor_of(flags, timeout_seconds=_PREDICTOR_TIMEOUT_SECONDS)
-        recording = await asyncio.to_thread(_recording, flags, objects, Path(folder))
-        plan = _plan(flags, recording)
-        resources = () if objects is None else objects.resources
-        asked = Asked(flags.namespace, flags.name, scaling_of(flags), resources)
+        recording, counted = await asyncio.to_thread(_recorded, flags, objects, Path(folder))
+        plan = plan_of(flags, recording, counted)
+        asked = Asked(flags.namespace, flags.name, scaling_of(flags), target=flags.target)
+        if objects is not None:
+            asked = replace(asked, resources=objects.resources, autoscalers=objects.autoscalers)
         chosen = await asyncio.to_thread(choose, recording, asked)
         subject = Subject.of(recording, chosen.each)
         outcome, model = await _forecast_and_replay(flags, client, subject, plan)
@@ -127,7 +119,7 @@ async def _replayed(flags: argparse.Namespace) -> tuple[Report, _Drawn]:
             end_time=span[1],
             source=recording.name,
             notes=notes_of(subject, outcome, plan, method=method, model=model),
-            settings=_settings(flags, recording, model),
+            settings=_settings(flags, recording, plan, model),
             total=total,
             rows=rows,
             left_out=chosen.left_out,
@@ -159,53 +151,19 @@ async def _forecast_and_replay(
         await client.close()
 
 
-def _recording(flags: argparse.Namespace, objects: Objects | None, folder: Path) -> Recording:
+def _recorded(flags: argparse.Namespace, objects: Objects | None, folder: Path) -> tuple[Recording, Span]:
+    """What was measured, and what of it counts."""
     if flags.recording is not None:
-        return npz_reading.read(flags.recording)
-    span, step = span_of(flags), flags.step_seconds
-    end = span.end if span.end is not None else int(time.time()) - step
-    begin = span.begin if span.begin is not None else end - _DEFAULT_DAYS * DAY_SECONDS
-    before = flags.warm_up_hours * 3600 + flags.window_steps * step
-    before += DAY_SECONDS if _method(flags) == _DEFAULT_METHOD else 0
-    grid = Grid(int(begin - before) // step * step, end // step * step, step)
+        recording = npz_reading.read(flags.recording)
+        return recording, span_within(flags, recording)
+    wanted = Fetch.until_now(flags, needs_day_before=_method(flags) == _DEFAULT_METHOD)
     prometheus = Prometheus(connection_of(flags))
     try:
         collector = Collector(prometheus, tuple(flags.sources.split(",")))
         workloads = None if objects is None else objects.workloads
-        return fetch(collector, grid, folder, workloads=workloads, tell=Teller("fetch").tell)
+        return fetch(collector, wanted.grid, folder, workloads=workloads, tell=Teller("fetch").tell), wanted.span
     finally:
         prometheus.close()
-
-
-def _plan(flags: argparse.Namespace, recording: Recording) -> Plan:
-    last = recording.steps - 1
-    span = span_of(flags, data_end=recording.end_time if flags.recording is not None else None)
-    if span.end is not None:
-        last = min(last, recording.step_at(span.end + 1) - 1)
-    a_day = round(DAY_SECONDS / recording.step_seconds)
-    if span.begin is not None:
-        # The step that begins then is the first to count.
-        first = recording.step_at(span.begin + 1)
-    elif flags.prometheus is not None:
-        first = last + 1 - _DEFAULT_DAYS * a_day
-    else:
-        first = min(a_day, recording.steps // 2)
-    known = f"the data are from {to_time(recording.start_time)} to {to_time(recording.end_time)}"
-    if last < 1 or (span.end is not None and span.end > recording.end_time + recording.step_seconds):
-        raise Misconfigured("--to", f"{flags.end} is not inside: {known}", "write a time between")
-    if not 1 <= first <= last:
-        raise Misconfigured("--from", f"{flags.begin} is not inside: {known}", "write a time between")
-    warm_up = round(flags.warm_up_hours * 3600 / recording.step_seconds)
-    return Plan(
-        begin=max(0, first - 1 - warm_up),
-        first=first,
-        last=last,
-        window_steps=flags.window_steps,
-        target=flags.target,
-        start_seconds=flags.startup_seconds,
-        delay_seconds=flags.metric_delay_seconds,
-        always=flags.trust == ALWAYS,
-    )
 
 
 def _method(flags: argparse.Namespace) -> str:
@@ -213,7 +171,7 @@ def _method(flags: argparse.Namespace) -> str:
     return "" if flags.predictor is not None else flags.forecasts or _DEFAULT_METHOD
 
 
-def _settings(flags: argparse.Namespace, recording: Recording, model: ModelInfo | None) -> dict[str, Any]:
+def _settings(flags: argparse.Namespace, recording: Recording, plan: Plan, model: ModelInfo | None) -> dict[str, Any]:
     predictor = None if model is None else {"kind": model.kind.value, "version": model.version}
     return {
         "forecasts": _method(flags) if model is None else "predictor",
@@ -221,7 +179,7 @@ def _settings(flags: argparse.Namespace, recording: Recording, model: ModelInfo 
         "trust": flags.trust,
         "stepSeconds": recording.step_seconds,
         "windowSteps": flags.window_steps,
-        "target": flags.target,
+        "target": plan.target,
         "startupSeconds": flags.startup_seconds,
         "metricDelaySeconds": flags.metric_delay_seconds,
         "scaling": dict(scaling_of(flags)),

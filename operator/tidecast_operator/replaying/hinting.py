@@ -1,5 +1,5 @@
 """
-What the operator would have told autoscalers at each step: its own trust and its own hints, from the forecasts given.
+What the operator would have told autoscalers at each step: its own judge and its own hints, from the forecasts given.
 
 Shapes: `T` steps, `N` candidates, `F` features.
 """
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidecast_contract.features import FORECAST_FEATURES, READY_REPLICAS, REQUESTS, index_of
+from tidecast_contract.features import FORECAST_FEATURES, READY_REPLICAS, index_of
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.hints.keeper import Hinted, HintKeeper, Seen
+from tidecast_operator.judging import Judge
 from tidecast_operator.published import Condition
 from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.publishing.trusted import trusted
 from tidecast_operator.replaying.autoscaler import Counts
 from tidecast_operator.replaying.candidates import Candidate, Subject
 from tidecast_operator.timing import settle_seconds
-from tidecast_operator.trust.keeper import Keeper
 from tidecast_operator.trust.skills import Skills
 
 _RECENT_STEPS = 5
@@ -53,14 +53,17 @@ class Hinting:
     """
 
     def __init__(self, subject: Subject, *, window_steps: int, always: bool) -> None:
-        self._recording, self._services = subject.recording, subject.services
+        self._recording = subject.recording
         self._candidates = candidates = subject.candidates
         self._rows = np.array([candidate.row for candidate in candidates], np.int64)
         self._resources = [candidate.resource for candidate in candidates]
         self._minimum = np.array([candidate.bounds[0] for candidate in candidates], np.int64)
         self._window_steps, self._always = window_steps, always
         self._settle = settle_seconds(self._recording.step_seconds)
-        self._keeper, self._hints = Keeper(), HintKeeper(valid_steps=VALID_STEPS)
+        self._is_measured = subject.recording.is_measured()
+        leading = index_of(subject.recording.leading())
+        self._needed = np.array([(leading, candidate.signal) for candidate in candidates], np.int64).T
+        self._judge, self._hints = Judge(services=subject.services), HintKeeper(valid_steps=VALID_STEPS)
         self._conditions: list[Condition | None] = [None] * len(self._candidates)
         self._replicas = np.full((window_steps, len(self._candidates)), np.nan, np.float32)
 
@@ -77,11 +80,12 @@ class Hinting:
         now = int(self._recording.time_of(step) + self._settle)
         window, skills = None, None
         is_measured: NDArray[np.bool_] = np.ones(len(self._candidates), np.bool_)
-        if np.isfinite(self._recording.values[step, :, index_of(REQUESTS)]).any():
+        if self._is_measured[step]:
             window = self._recording.window(step, self._window_steps)
-            skills = self._keeper.after(self._of_candidates(window), forecast, dict)
-            recent = window.values[-_RECENT_STEPS:, self._rows, index_of(REQUESTS)]
-            is_measured = np.asarray(np.isfinite(recent).any(axis=0))
+            skills = self._judge.after(window, forecast, dict)
+            # As in the operator: the service itself, and what its hint leans on.
+            recent = window.values[-_RECENT_STEPS:, self._rows, self._needed]
+            is_measured = np.asarray(np.isfinite(recent).any(axis=0).all(axis=0))
             window = self._with_replicas(window)
         else:
             forecast = None  # a cycle that measures nothing makes none; the one before stands until it expires
@@ -108,17 +112,6 @@ class Hinting:
                 is_offered[row] = True
                 floors[row] = max(floors[row], found.hint.replicas)
         return Told(floors, is_trusted, is_offered)
-
-    def _of_candidates(self, window: Snapshot) -> Snapshot:
-        """What trust is judged by: theirs alone, for others count nothing."""
-        return Snapshot(
-            window.end_time,
-            window.step_seconds,
-            self._services,
-            window.values[:, self._rows],
-            np.zeros((2, 0), np.int64),
-            np.zeros(0, np.float32),
-        )
 
     def _with_replicas(self, window: Snapshot) -> Snapshot:
         """As it would have been measured, had there been as many replicas as in the replay."""

@@ -2,13 +2,14 @@
 The sentences of a report that have to be read along with its numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tidecast_contract.features import CPU, REQUESTS, index_of
 from tidecast_contract.forecast import ModelInfo
 from tidecast_operator.published import to_time
-from tidecast_operator.replaying.candidates import Subject
+from tidecast_operator.replaying.candidates import Candidate, Subject
 from tidecast_operator.replaying.forecasting import PERFECT
 from tidecast_operator.replaying.recording import Recording
 from tidecast_operator.replaying.replay import Outcome, Plan
@@ -18,6 +19,8 @@ _OPEN_LOOP = (
     "because the service was slow."
 )
 _NOT_REAL = ("simulated", "generated", "synthetic")
+_MOST_IGNORED = 10  # HorizontalPodAutoscalers that are named
+_MOSTLY = 0.5
 
 
 def notes_of(
@@ -38,8 +41,11 @@ def notes_of(
     return (
         *_of_load(subject.recording),
         said,
+        *_of_day_before(outcome, is_predictor=model is not None),
         *_of_trust(plan),
+        *_of_requests(subject),
         *_of_capacity(subject),
+        *_of_autoscalers(subject.candidates, plan),
         *_of_gaps(subject, outcome, plan),
         _OPEN_LOOP,
     )
@@ -70,9 +76,36 @@ def _of_model(model: ModelInfo, begin_time: int) -> str:
     return f"{told}, trained at {when}, before the days that are replayed."
 
 
+def _of_day_before(outcome: Outcome, *, is_predictor: bool) -> Iterator[str]:
+    unknown = int((outcome.day_before_ratio < _MOSTLY).sum())
+    if is_predictor and unknown:
+        yield (
+            f"For {unknown} of {len(outcome.day_before_ratio)} workloads the predictor's history knew no day before, for most "
+            "of the time: its forecasts lack what was usual, and trust compares them with last value alone. Expect more of "
+            "a predictor that has watched these workloads itself."
+        )
+
+
 def _of_trust(plan: Plan) -> Iterator[str]:
     if plan.always:
         yield "Hints are followed untrusted as well (--trust always): the operator would not do so."
+
+
+def _of_requests(subject: Subject) -> Iterator[str]:
+    recording = subject.recording
+    if recording.leading() is CPU:
+        yield (
+            "No requests were recorded: what has CPU counts as measured here. The operator itself makes forecasts only of "
+            "workloads whose requests are measured."
+        )
+        return
+    rows = [candidate.row for candidate in subject.candidates]
+    silent = int((~np.isfinite(recording.values[:, rows, index_of(REQUESTS)]).any(axis=0)).sum())
+    if silent:
+        yield (
+            f"Of {silent} of {len(rows)} workloads no requests were measured: the operator makes no forecasts of such, so "
+            "that their hints are trusted at no time."
+        )
 
 
 def _of_capacity(subject: Subject) -> Iterator[str]:
@@ -82,6 +115,29 @@ def _of_capacity(subject: Subject) -> Iterator[str]:
             f"What a replica carries was learned for {len(learned)} of {len(subject.candidates)} workloads, from all of the "
             "data; «at least» is the most that was seen to go well."
         )
+
+
+def _of_autoscalers(candidates: Sequence[Candidate], plan: Plan) -> Iterator[str]:
+    own = [(each, each.autoscaler) for each in candidates if each.autoscaler is not None]
+    usual = f"minReplicas and maxReplicas of spec.scaling and aim at {plan.target:.0%} of what a replica carries"
+    if not own:
+        yield f"No HorizontalPodAutoscaler was read (--objects): autoscalers have {usual}."
+        return
+    told = f"{len(own)} of {len(candidates)} workloads have minReplicas, maxReplicas and behavior of their own "
+    told += "HorizontalPodAutoscaler"
+    aiming = sum(each.aims_at is not None for each, _ in own)
+    told += f", {aiming} its target." if aiming else "."
+    yield told if aiming == len(candidates) else f"{told} All else is as usual: {usual}."
+    shares = sum(each.aims_at is not None and not autoscaler.is_exact(each.scaling.signal) for each, autoscaler in own)
+    if shares:
+        yield (
+            f"The target of CPU of {shares} of them is taken for the same share of what a replica carries, as if one that carries "
+            "that much used all the CPU it requests."
+        )
+    ignored = [f"{autoscaler.name} ({'; '.join(autoscaler.ignored)})" for _, autoscaler in own if autoscaler.ignored]
+    if ignored:
+        more = f", and of {len(ignored) - _MOST_IGNORED} others" if len(ignored) > _MOST_IGNORED else ""
+        yield f"Not followed of HorizontalPodAutoscalers: {', '.join(ignored[:_MOST_IGNORED])}{more}."
 
 
 def _of_gaps(subject: Subject, outcome: Outcome, plan: Plan) -> Iterator[str]:

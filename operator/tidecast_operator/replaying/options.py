@@ -4,7 +4,6 @@ The flags of `tidecast replay`, checked: every error names the flag and what to 
 
 import argparse
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from tidecast_operator.scaling import SIGNALS
 from tidecast_operator.telemetry.prometheus import Connection
 
 EARNED, ALWAYS = "earned", "always"
+DEFAULT_TARGET = 0.7
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([mhd])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 _TIME = "a time as in 2026-11-20T08:00Z, unix seconds, or so long before the end of the data, as in 3d or 12h"
@@ -69,14 +69,18 @@ def _add_scaling(group: Any) -> None:
     group.add_argument(
         "--lead-time-seconds", type=_whole("--lead-time-seconds", 0), help="from a decision to a ready pod"
     )
-    group.add_argument("--min-replicas", type=_whole("--min-replicas", 1), help="of the autoscaler as well")
-    group.add_argument("--max-replicas", type=_whole("--max-replicas", 1), help="of the autoscaler as well")
+    both = "of the autoscaler as well, also of a HorizontalPodAutoscaler in --objects"
+    group.add_argument("--min-replicas", type=_whole("--min-replicas", 1), help=both)
+    group.add_argument("--max-replicas", type=_whole("--max-replicas", 1), help=both)
 
 
 def _add_autoscaler(group: Any) -> None:
     whole = _whole("--startup-seconds", 0)
     group.add_argument(
-        "--target", type=_number("--target", 0.01, 1), default=0.7, help="share of what a replica carries"
+        "--target",
+        type=_number("--target", 0.01, 1),
+        help="share of what a replica carries; left out: as in its HorizontalPodAutoscaler in --objects, or "
+        f"{DEFAULT_TARGET}",
     )
     group.add_argument("--startup-seconds", type=whole, default=90, help="until a new pod is ready")
     delay = _whole("--metric-delay-seconds", 0)
@@ -169,31 +173,31 @@ class Span:
     end: int | None
 
 
-def span_of(flags: argparse.Namespace, *, data_end: int | None = None) -> Span:
+def span_of(flags: argparse.Namespace, *, now: int, data_end: int) -> Span:
     """
     The span that the flags name.
 
     Args:
         flags: As they were parsed.
-        data_end: When the data end, unix seconds; None for now.
+        now: Unix seconds.
+        data_end: When the data end, unix seconds.
 
     Raises:
         Misconfigured: If a time is none, or the end lies before the beginning.
     """
-    latest = int(time.time()) if data_end is None else data_end
-    begin = None if flags.begin is None else _moment("--from", flags.begin, latest)
-    end = None if flags.end is None else _moment("--to", flags.end, latest)
-    if begin is not None and begin >= (latest if end is None else end):
+    begin = None if flags.begin is None else _moment("--from", flags.begin, now=now, end=data_end)
+    end = None if flags.end is None else _moment("--to", flags.end, now=now, end=data_end)
+    if begin is not None and begin >= (data_end if end is None else end):
         raise Misconfigured("--from", f"{flags.begin} does not lie before --to", "write an earlier time")
     return Span(begin, end)
 
 
-def _moment(flag: str, text: str, end: int) -> int:
+def _moment(flag: str, text: str, *, now: int, end: int) -> int:
     ago = _AGO.fullmatch(text)
     if ago:
         return int(end - float(ago[1]) * _SECONDS[ago[2]])
     if text == "now":
-        return int(time.time())
+        return now
     if text.isdigit():
         return int(text)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidecast_contract.features import REQUESTS, index_of
+from tidecast_contract.features import CPU, REQUESTS, Feature, index_of
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 
@@ -59,9 +59,13 @@ class Recording:
         """The first step that ends at *time* or later, which may lie outside."""
         return -(-(time - self.start_time) // self.step_seconds)
 
+    def leading(self) -> Feature:
+        """What tells that a service was measured at all: its requests, or its CPU where requests were never recorded."""
+        return REQUESTS if np.isfinite(self.values[:, :, index_of(REQUESTS)]).any() else CPU
+
     def is_measured(self) -> NDArray[np.bool_]:
-        """At which steps requests of any service were measured, of shape (T,)."""
-        return np.asarray(np.isfinite(self.values[:, :, index_of(REQUESTS)]).any(axis=1))
+        """At which steps any service was, as `leading` tells, of shape (T,)."""
+        return np.asarray(np.isfinite(self.values[:, :, index_of(self.leading())]).any(axis=1))
 
     def window(self, step: int, steps: int) -> Snapshot:
         """At most *steps* steps up to *step*, and nothing later."""

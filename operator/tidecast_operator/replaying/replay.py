@@ -7,13 +7,15 @@ Within a step the load is taken to be steady. Shapes: `T` steps, `N` candidates.
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidecast_operator.replaying.autoscaler import SYNC_SECONDS, Autoscaler, Bounds, Counts, Loads
+from tidecast_contract.features import FORECAST_FEATURES
+from tidecast_contract.forecast import Forecast
+from tidecast_operator.replaying.autoscaler import SYNC_SECONDS, Autoscalers, Behaviour, Bounds, Counts, Loads
 from tidecast_operator.replaying.candidates import Subject
 from tidecast_operator.replaying.fetching import Progress
 from tidecast_operator.replaying.fleet import Fleet
@@ -38,7 +40,7 @@ class Plan:
         first: The first step that counts.
         last: The last one.
         window_steps: How many steps the operator knows at a time.
-        target: The share of what a replica carries that the autoscalers aim at.
+        target: The share of what a replica carries that the autoscalers aim at, where theirs is not known.
         start_seconds: From a decision to a ready pod.
         delay_seconds: How old the load is that autoscalers see.
         always: Whether hints are offered untrusted as well.
@@ -66,6 +68,7 @@ class Outcome:
         offered_ratio: The share of steps at which a hint was offered, (N,).
         steps: How many steps counted.
         steps_without_forecast: At how many of them there was no new forecast.
+        day_before_ratio: The share of forecasts that knew the day before, (N,); NaN where none tells of it.
     """
 
     tallies: Mapping[str, Tally]
@@ -74,6 +77,7 @@ class Outcome:
     offered_ratio: NDArray[np.float64]
     steps: int
     steps_without_forecast: int
+    day_before_ratio: NDArray[np.float64]
 
 
 async def replay(subject: Subject, forecasts: Forecasts, plan: Plan, tell: Callable[[Progress], None]) -> Outcome:
@@ -95,7 +99,7 @@ async def replay(subject: Subject, forecasts: Forecasts, plan: Plan, tell: Calla
             run.scale(step)
         forecast = await forecasts.at(step)
         if forecast is not None:
-            run.see(step, *band_at_lead(forecast, subject.candidates))
+            run.see(step, forecast)
         run.tell(await asyncio.to_thread(run.hinting.after, step, forecast, run.ready))
         run.without_forecast += step >= plan.first and forecast is None
         tell(Progress(step - plan.begin + 1, plan.last - plan.begin + 1))
@@ -105,8 +109,10 @@ async def replay(subject: Subject, forecasts: Forecasts, plan: Plan, tell: Calla
 class _Scaled:
     """One way to scale, from sync to sync."""
 
-    def __init__(self, replicas: Counts, per_replica: Loads, start_ticks: int) -> None:
-        self._autoscaler = Autoscaler()
+    def __init__(
+        self, replicas: Counts, per_replica: Loads, *, start_ticks: int, behaviours: Sequence[Behaviour]
+    ) -> None:
+        self._autoscaler = Autoscalers(behaviours)
         self.fleet = Fleet(replicas, start_ticks=start_ticks)
         self.tally = Tally(per_replica)
 
@@ -125,13 +131,13 @@ class _Run:
 
     def __init__(self, subject: Subject, plan: Plan) -> None:
         self._recording, self._loads, self._plan = subject.recording, subject.loads, plan
-        candidates = subject.candidates
+        self._candidates = candidates = subject.candidates
         step_seconds, count = subject.recording.step_seconds, len(candidates)
         self._syncs = max(1, round(step_seconds / SYNC_SECONDS))
         self._sync_seconds = step_seconds / self._syncs
         per_replica = np.array([candidate.capacity.per_replica for candidate in candidates])
         bounds = np.array([candidate.bounds for candidate in candidates], np.int64)
-        self._target = plan.target * per_replica
+        self._target = np.array([each.aims_at or plan.target * each.capacity.per_replica for each in candidates])
         self._per_replica = per_replica
         self._own = Bounds(bounds[:, 0], bounds[:, 1])
         self._ahead = np.array(
@@ -139,7 +145,10 @@ class _Run:
         )
         first = self._own.around(np.ceil(np.nan_to_num(subject.loads[plan.begin] / self._target)).astype(np.int64))
         ticks = math.ceil(plan.start_seconds / self._sync_seconds)
-        self._scaled = {name: _Scaled(first, per_replica, ticks) for name in SCALINGS}
+        behaviours = [each.behaviour for each in candidates]
+        self._scaled = {
+            name: _Scaled(first, per_replica, start_ticks=ticks, behaviours=behaviours) for name in SCALINGS
+        }
         self._floors = self._next_floors = self._own.lowest
         self._is_trusted = np.zeros(count, np.bool_)
         self._trusted, self._offered = np.zeros(count), np.zeros(count)
@@ -147,6 +156,7 @@ class _Run:
         self._trace = Trace(per_replica, plan.last - plan.first + 1, SCALINGS)
         self.hinting = Hinting(subject, window_steps=plan.window_steps, always=plan.always)
         self.without_forecast = 0
+        self._knew_day_before, self._told_day_before = np.zeros(count), 0
 
     @property
     def ready(self) -> Counts:
@@ -178,9 +188,14 @@ class _Run:
         self._next_floors = told.floors
         self._is_trusted, self._is_offered = told.is_trusted, told.is_offered
 
-    def see(self, step: int, ahead: NDArray[np.int64], band: NDArray[np.float32]) -> None:
-        """What was forecast, for the picture."""
+    def see(self, step: int, forecast: Forecast) -> None:
+        """What was forecast, for the picture, and whether the day before was known."""
+        ahead, band = band_at_lead(forecast, self._candidates)
         self._trace.forecast(step - self._plan.first + ahead, band)
+        if forecast.seasonal is not None:
+            places = [FORECAST_FEATURES.index(candidate.scaling.signal) for candidate in self._candidates]
+            self._knew_day_before += np.isfinite(forecast.seasonal[np.arange(len(places)), places, 0])
+            self._told_day_before += 1
 
     def outcome(self) -> Outcome:
         """What came of it."""
@@ -192,6 +207,7 @@ class _Run:
             offered_ratio=self._offered / steps,
             steps=steps,
             steps_without_forecast=self.without_forecast,
+            day_before_ratio=self._knew_day_before / (self._told_day_before or np.nan),
         )
 
     def _bounds(self, floors: Counts) -> Bounds:

@@ -7,13 +7,13 @@ Shapes: `N` services, `F` forecast features, `K` offsets, `Q` quantiles.
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES
-from tidecast_contract.forecast import Forecast
+from tidecast_contract.forecast import QUANTILES, Forecast
 from tidecast_contract.services import ServiceId, rows_of
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.trust.record import Issued, Record
@@ -22,15 +22,20 @@ from tidecast_operator.trust.sums import Sums
 WINDOW_SECONDS = 86_400
 """What the long sums tell of: the weight of a moment falls by e over half of it, so its mean age is half a day."""
 
-RECENT_STEPS = 15.0
-"""Over so many steps the weight of a moment in the short sums falls by e: what has gone wrong lately."""
+RECENT_STEPS, MIDDLE_STEPS = 15.0, 60.0
+"""Over so many steps the weight of a moment falls by e: in the short sums, which see at once what is far off, and in the
+middle ones, which see within an hour what is a little worse than naive."""
 
 FEWEST_RECENT = 5.0
-DRIFTED, RECOVERED = 1.5, 1.1
+DRIFTED, RECOVERED = 2.0, 1.1
 """Errors of late, in those of the better naive method: above the first a series drifts, until they are below the second."""
 
-_GREW = 2.0  # times its usual error: a series that was never good has no skill, and does not drift
+CAP_DRIFTED, CAP_RECOVERED = 4.0, 1.5
+"""The same of the pinball losses of the highest quantile."""
+
+_GREW = 2.0  # times the usual ratio: a series that was never good has no skill, and does not drift
 _LARGEST = 8.0  # usual naive errors; one moment counts no more, lest a single one is remembered for days
+_RAISED = 2.0  # usual naive errors that last value is raised by: of a normal distribution p90 is 1.6 of them up
 
 
 def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Record:
@@ -63,6 +68,7 @@ def aged(record: Record, *, until: int) -> Record:
         record,
         time=max(record.time, until),
         long=record.long.faded(math.exp(-2 * seconds / WINDOW_SECONDS)),
+        middle=record.middle.faded(math.exp(-seconds / record.step_seconds / MIDDLE_STEPS)),
         short=record.short.faded(math.exp(-seconds / record.step_seconds / RECENT_STEPS)),
     )
 
@@ -97,6 +103,7 @@ def _newest(window: Snapshot) -> NDArray[np.float32]:
 
 def _after_step(record: Record, time: int, window: Snapshot) -> Record:
     long = record.long.faded(math.exp(-2 * record.step_seconds / WINDOW_SECONDS))
+    middle = record.middle.faded(math.exp(-1 / MIDDLE_STEPS))
     short = record.short.faded(math.exp(-1 / RECENT_STEPS))
     truth = np.full((len(record.services), len(FORECAST_FEATURES)), np.nan, np.float32)
     row = (time - window.start_time) // window.step_seconds
@@ -104,8 +111,15 @@ def _after_step(record: Record, time: int, window: Snapshot) -> Record:
     moment = _moment(record, time, truth)
     short = short.plus(moment)
     drifts = _drifting(short, long, record.drifts)
-    # Once it is known to have gone wrong, it says nothing of how good it is when it goes well.
-    return replace(record, long=long.plus(moment).where(~drifts, long), short=short, drifts=drifts)
+    return replace(
+        record,
+        # Once it is known to have gone wrong, it says nothing of how good it is when it goes well.
+        long=long.plus(moment).where(~drifts, long),
+        # After a drift it begins with what ended it: all that came before was known and is over.
+        middle=middle.plus(moment).where(~(drifts | record.drifts), short),
+        short=short,
+        drifts=drifts,
+    )
 
 
 def _moment(record: Record, time: int, truth: NDArray[np.float32]) -> Sums:
@@ -114,7 +128,9 @@ def _moment(record: Record, time: int, truth: NDArray[np.float32]) -> Sums:
     for place, steps in enumerate(record.offsets):
         issued = next((one for one in record.issued if one.time + steps * record.step_seconds == time), None)
         parts.append(
-            (np.zeros_like(truth),) * 8 if issued is None else _judged(issued, place, truth, usual[..., place])
+            (np.zeros_like(truth),) * len(fields(Sums))
+            if issued is None
+            else _judged(issued, place, truth, usual[..., place])
         )
     return Sums(*(np.stack(part, axis=-1) for part in zip(*parts, strict=True)))
 
@@ -130,6 +146,9 @@ def _judged(
     counts = np.isfinite(own) & np.isfinite(last)
     banded = counts & np.isfinite(low) & np.isfinite(high)
     beside = counts & np.isfinite(yesterday)
+    capped = counts & np.isfinite(high)
+    raised = issued.last + _RAISED * np.nan_to_num(usual)
+    own_cap, last_cap, raised_cap = (np.minimum(_pinball(truth - cap), largest) for cap in (high, issued.last, raised))
     parts = (
         (counts, 1.0),
         (counts, own),
@@ -139,13 +158,28 @@ def _judged(
         (banded, 1.0),
         (beside, yesterday),
         (beside, own),
+        (capped, 1.0),
+        (capped, own_cap),
+        (capped, last_cap),
+        (capped, raised_cap),
     )
     return tuple(np.where(where, what, 0).astype(np.float32) for where, what in parts)
 
 
+def _pinball(above: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the highest quantile costs where the truth came *above* it by so much: the least if it is honest."""
+    loss: NDArray[np.float32] = np.maximum(QUANTILES[-1] * above, (QUANTILES[-1] - 1) * above)
+    return loss
+
+
 def _drifting(short: Sums, long: Sums, before: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    own, naive, enough = short.error, short.naive, short.moments >= FEWEST_RECENT
-    begins = enough & (own > DRIFTED * naive) & (own > _GREW * long.error)
-    recovers = enough & (own <= RECOVERED * naive)
-    drifting: NDArray[np.bool_] = begins | (before & ~recovers)
+    begins, recovers = np.zeros_like(before), np.ones_like(before)
+    for ratio, usual, (drifted, recovered) in (
+        (short.error_ratio(long), long.error_ratio(long), (DRIFTED, RECOVERED)),
+        (short.cap_ratio(long), long.cap_ratio(long), (CAP_DRIFTED, CAP_RECOVERED)),
+    ):
+        begins |= (ratio > drifted) & (ratio > _GREW * usual)
+        recovers &= ratio <= recovered
+    enough = short.moments >= FEWEST_RECENT
+    drifting: NDArray[np.bool_] = enough & begins | before & ~(enough & recovers)
     return drifting

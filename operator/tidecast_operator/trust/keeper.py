@@ -2,7 +2,9 @@
 Keeps the record of past forecasts from cycle to cycle, and goes on after a restart from what the resources tell.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from tidecast_contract.features import FORECAST_FEATURES, Feature
 from tidecast_contract.forecast import Forecast
@@ -10,7 +12,7 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.published import PublishedSkill
 from tidecast_operator.resources import ForecastResource
-from tidecast_operator.trust.comparing import advance, aged
+from tidecast_operator.trust.comparing import WINDOW_SECONDS, advance, aged
 from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
 from tidecast_operator.trust.storing import Store
@@ -78,14 +80,21 @@ class Keeper:
             self._saved_time = record.time
 
 
-def pasts_of(resources: Iterable[ForecastResource]) -> dict[tuple[ServiceId, Feature], PublishedSkill]:
-    """What the statuses of *resources* tell of past forecasts."""
+def pasts_of(resources: Iterable[ForecastResource], *, time: int) -> dict[tuple[ServiceId, Feature], PublishedSkill]:
+    """
+    What the statuses of *resources* tell of past forecasts, as much as is left of it at *time*, unix seconds.
+
+    What does not say when it was written is not believed.
+    """
     features = {feature.name: feature for feature in FORECAST_FEATURES}
     pasts = {}
     for resource in resources:
-        told = resource.published.skill
-        if told is not None and resource.target is not None and told.metric in features:
-            pasts[resource.target, features[told.metric]] = told
+        told, written = resource.published.skill, resource.published.issued_time
+        if told is None or written is None or resource.target is None or told.metric not in features:
+            continue
+        # One from the future is of another clock: how old it is nobody knows.
+        left = math.exp(-2 * abs(time - written) / WINDOW_SECONDS)
+        pasts[resource.target, features[told.metric]] = replace(told, samples=told.samples * left)
     return pasts
 
 

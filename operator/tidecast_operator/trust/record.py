@@ -53,6 +53,7 @@ class Record:
         services: N of them; rows of everything else.
         time: Moments up to this one were compared, unix seconds.
         long: Over about a day; without the moments at which a series drifted.
+        middle: Over about the last hour; after a drift anew.
         short: Over the last steps.
         drifts: Where forecasts have gone wrong lately, bool of shape (N, F, K).
         kinds: Which method it is that all of this speaks of; N of them, `NONE` where it is not known.
@@ -64,6 +65,7 @@ class Record:
     services: tuple[ServiceId, ...]
     time: int
     long: Sums
+    middle: Sums
     short: Sums
     drifts: NDArray[np.bool_]
     kinds: tuple[ModelKind, ...]
@@ -75,7 +77,8 @@ class Record:
         steps = {1, *(max(1, round(seconds / step_seconds)) for seconds in OFFSETS_SECONDS)}
         offsets = tuple(sorted(step for step in steps if step <= horizon_steps))
         shape = (0, len(FORECAST_FEATURES), len(offsets))
-        return cls(step_seconds, offsets, (), time, Sums.none(shape), Sums.none(shape), np.zeros(shape, np.bool_), ())
+        nothing = Sums.none(shape)
+        return cls(step_seconds, offsets, (), time, nothing, nothing, nothing, np.zeros(shape, np.bool_), ())
 
     def of(self, services: tuple[ServiceId, ...]) -> "Record":
         """That of *services*, in this order; of those not known yet nothing."""
@@ -86,6 +89,7 @@ class Record:
             self,
             services=services,
             long=self.long.of(rows),
+            middle=self.middle.of(rows),
             short=self.short.of(rows),
             drifts=taken(self.drifts.astype(np.float32), rows, 0).astype(np.bool_),
             kinds=tuple(self.kinds[row] if row >= 0 else ModelKind.NONE for row in rows.tolist()),
@@ -109,6 +113,7 @@ class Record:
         return replace(
             self,
             long=self.long.of(rows),
+            middle=self.middle.of(rows),
             short=self.short.of(rows),
             drifts=self.drifts & ~np.array(changed, np.bool_)[:, None, None],
             kinds=now,
@@ -142,7 +147,7 @@ class Record:
     def is_sound(self) -> bool:
         """Whether all its shapes fit each other, and the features of today."""
         shape = (len(self.services), len(FORECAST_FEATURES), len(self.offsets))
-        arrays = (self.drifts, *(values for sums in (self.long, self.short) for _, values in sums.items()))
+        arrays = (self.drifts, *(values for sums in (self.long, self.middle, self.short) for _, values in sums.items()))
         return len(self.kinds) == len(self.services) and all(values.shape == shape for values in arrays)
 
     def offset_of(self, seconds: float) -> int:

@@ -4,9 +4,15 @@ How good past forecasts were, series by series, as read from the record. Pure.
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tidecast_contract.features import FORECAST_FEATURES, Feature
 from tidecast_contract.services import ServiceId
 from tidecast_operator.trust.record import Record
+
+FEWEST_LATELY = 15.0
+"""Moments from which on the last hour, and the highest quantile, are judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,9 @@ class Skill:
         bias: Mean of the median minus what came true.
         coverage: Share of what came true between the lowest and the highest quantile; None without a band.
         drifts: Whether it has gone wrong lately.
+        lately: Error in that of the better naive method, over about the last hour; None if too little was compared.
+        cap: Pinball loss of the highest quantile in that of a naive one, over a day or the last hour, whichever is
+            worse; None if too little was compared. Far above 1 it promises too much, or too little.
     """
 
     feature: Feature
@@ -33,6 +42,8 @@ class Skill:
     bias: float
     coverage: float | None
     drifts: bool
+    lately: float | None = None
+    cap: float | None = None
 
     @property
     def skill(self) -> float | None:
@@ -52,6 +63,11 @@ class Skills:
         self._record = record
         self._rows = {service: row for row, service in enumerate(record.services)}
         self._error, self._naive = record.long.error, record.long.naive
+        self._lately = _where(record.middle.moments >= FEWEST_LATELY, record.middle.error_ratio(record.long))
+        self._cap = np.fmax(
+            _where(record.long.capped >= FEWEST_LATELY, record.long.cap_ratio(record.long)),
+            _where(record.middle.capped >= FEWEST_LATELY, record.middle.cap_ratio(record.long)),
+        )
 
     def of(self, service: ServiceId, feature: Feature, seconds: float) -> Skill | None:
         """
@@ -76,4 +92,14 @@ class Skills:
             bias=float(sums.signed[at]) / moments,
             coverage=float(sums.inside[at]) / banded if banded > 0 else None,
             drifts=bool(self._record.drifts[at]),
+            lately=_known(self._lately[at]),
+            cap=_known(self._cap[at]),
         )
+
+
+def _where(enough: NDArray[np.bool_], ratios: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(enough, ratios, np.float32(np.nan))
+
+
+def _known(ratio: np.float32) -> float | None:
+    return None if np.isnan(ratio) else float(ratio)

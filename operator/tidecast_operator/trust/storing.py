@@ -17,8 +17,9 @@ from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.sums import Sums
 
 _log = logging.getLogger(__name__)
-_FORMAT = 2
+_FORMAT = 3
 _NAME = "trust.npz"
+_PARTS = ("long", "middle", "short")
 
 
 class Store:
@@ -42,9 +43,7 @@ class Store:
             "services": [(one.namespace, one.kind, one.name) for one in record.services],
             "kinds": record.kinds,
         }
-        arrays = {
-            f"{part}_{name}": values for part in ("long", "short") for name, values in getattr(record, part).items()
-        }
+        arrays = {f"{part}_{name}": values for part in _PARTS for name, values in getattr(record, part).items()}
         temporary = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ class Store:
                     return None
                 sums = {
                     part: Sums(**{field.name: file[f"{part}_{field.name}"] for field in fields(Sums)})
-                    for part in ("long", "short")
+                    for part in _PARTS
                 }
                 record = Record(
                     step_seconds=head["step_seconds"],
@@ -73,6 +72,7 @@ class Store:
                     services=tuple(ServiceId(*one) for one in head["services"]),
                     time=head["time"],
                     long=sums["long"],
+                    middle=sums["middle"],
                     short=sums["short"],
                     drifts=file["drifts"],
                     kinds=tuple(ModelKind(one) for one in head["kinds"]),

@@ -19,6 +19,12 @@ LEAST_SKILL = 0.05
 NARROWEST, NARROW = 0.65, 0.70
 """Shares of what came true between p10 and p90: below the first it is no longer trusted, above the second again."""
 
+WORSE, LIKE_NAIVE = 1.2, 1.0
+"""Errors of the last hour in those of the better naive method: above the first trust ends, at the second it returns."""
+
+WIDEST, WIDE = 2.0, 1.5
+"""Pinball losses of p90 in those of a naive one: above the first trust ends, at the second it returns."""
+
 
 class Reason(StrEnum):
     """Why forecasts are trusted, or why not."""
@@ -70,6 +76,10 @@ def _against_skill(skill: Skill, *, was_trusted: bool) -> Reason | None:
     gained = skill.skill
     if gained is None or not np.isfinite(gained) or gained <= 0 or (not was_trusted and gained < LEAST_SKILL):
         return Reason.NO_SKILL
+    if skill.lately is not None and skill.lately > (WORSE if was_trusted else LIKE_NAIVE):
+        return Reason.DRIFT
     if skill.coverage is None or skill.coverage < (NARROWEST if was_trusted else NARROW):
+        return Reason.COVERAGE_OFF
+    if skill.cap is not None and skill.cap > (WIDEST if was_trusted else WIDE):
         return Reason.COVERAGE_OFF
     return None

@@ -27,6 +27,12 @@
 {{- if $.Values.hpaFloors.enabled }}
 - --hpa-floors
 {{- end }}
+{{- else }}
+{{- with include "tidecast.apiServices" . }}
+{{- range splitList "," . }}
+- --api-service={{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if include "tidecast.isSidecar" . }}
 - --without-predictor

@@ -44,11 +44,11 @@
   resourceNames: [default]
   verbs: [create, patch, delete]
 {{- end }}
-{{- if include "tidecast.injectsCa" . }}
+{{- with include "tidecast.apiServices" . }}
 - apiGroups: [apiregistration.k8s.io]
   resources: [apiservices]
-  resourceNames: [{{ include "tidecast.apiServices" . | replace "," ", " }}]
-  verbs: [get, patch]
+  resourceNames: [{{ . | replace "," ", " }}]
+  verbs: [get{{ if include "tidecast.injectsCa" $ }}, patch{{ end }}]
 {{- end }}
 {{- end }}
 

@@ -93,9 +93,11 @@ class FrontProxy:
 
 def _names(data: Mapping[str, str], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        names = json.loads(data[key]) if key in data else default
+        names = json.loads(data.get(key) or "null")
     except ValueError:
-        names = None
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        names = ""
+    if names is None:  # not there, empty, or null: all of them say that nothing is said
+        return default
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Misconfigured(f"{_FIELD}, {key}", f"{data[key]!r} is no list of texts", "it is kube-apiserver's to write")
     return tuple(names)

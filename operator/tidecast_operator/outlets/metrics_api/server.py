@@ -61,7 +61,7 @@ class MetricsApi:
         self._read_front_proxy = front_proxy
         self._clock = clock
         self._gate = Gate()
-        self._taken: tuple[KeyPair, FrontProxy] | None = None
+        self._taken: KeyPair | None = None
         self._front_proxy: FrontProxy | None = None
         self._has_certificate = False
         self._problem = "not started"
@@ -83,7 +83,7 @@ class MetricsApi:
     @property
     def is_shut(self) -> bool:
         """Whether nobody at all is answered: a certificate is awaited, or whom to believe."""
-        return self._taken is None
+        return self._gate.is_shut
 
     @property
     def awaits_certificate(self) -> bool:
@@ -138,12 +138,15 @@ class MetricsApi:
             try:
                 pair = await asyncio.to_thread(self._certificates.current)
                 self._has_certificate = True
-            finally:  # that an authority is taken away counts also while there is no certificate
+            finally:  # that an authority is replaced or taken away counts also while there is no certificate
                 front_proxy = await self._front_proxy_now()
+                if front_proxy is not None:
+                    self._believe(front_proxy)
             if front_proxy is None:
                 problem = "whom to believe is not known yet: the API server does not answer"
-            elif (pair, front_proxy) != self._taken:
-                self._take_over(pair, front_proxy)
+            elif pair != self._taken or self._gate.is_shut:
+                self._gate.take_over(pair)
+                self._taken = pair
         except Misconfigured as error:
             problem = str(error)
         if problem and problem != self._problem:
@@ -165,16 +168,15 @@ class MetricsApi:
             self._shut()
             raise
 
-    def _take_over(self, pair: KeyPair, front_proxy: FrontProxy) -> None:
-        self._gate.take_over(pair, front_proxy.authorities)
-        renewed = self._front_proxy != front_proxy
-        self._front_proxy, self._taken = front_proxy, (pair, front_proxy)
-        if renewed:
+    def _believe(self, front_proxy: FrontProxy) -> None:
+        if front_proxy != self._front_proxy:
+            self._gate.believe(front_proxy.authorities)
+            self._front_proxy = front_proxy
             self._end_connections()
 
     def _shut(self) -> None:
         self._gate.shut()
-        self._front_proxy = self._taken = None
+        self._front_proxy = None
         self._end_connections()
 
     def _end_connections(self) -> None:

@@ -31,12 +31,30 @@ class Gate:
         self._authorities = ""
         self._believing: WeakSet[ssl.SSLContext] = WeakSet()  # the newest, and those before of the same authorities
 
-    def take_over(self, pair: KeyPair, authorities: str) -> None:
+    @property
+    def is_shut(self) -> bool:
+        """Whether nobody gets through, because nobody is believed or nothing was taken over since."""
+        return self._newest is None
+
+    def believe(self, authorities: str) -> None:
         """
-        Uses another certificate, and believes other authorities, from the next handshake on.
+        Nobody gets through any more who was let in by others than *authorities*; shut until a certificate is taken over.
 
         Raises:
             Misconfigured: If they are not usable; then those before stay.
+        """
+        if authorities == self._authorities:
+            return
+        _add(authorities, _context())
+        self.shut()
+        self._authorities = authorities
+
+    def take_over(self, pair: KeyPair) -> None:
+        """
+        Uses another certificate from the next handshake on.
+
+        Raises:
+            Misconfigured: If it is not usable; then the one before stays.
         """
         context = _context()
         try:
@@ -47,15 +65,8 @@ class Gate:
                 f"not usable with {pair.key.name}: {error}",
                 "put a certificate and its key there",
             ) from error
-        try:
-            context.load_verify_locations(cadata=authorities)
-        except (ssl.SSLError, ValueError) as error:
-            raise Misconfigured(
-                "requestheader-client-ca-file", f"not usable: {error}", "give kube-apiserver certificates in PEM"
-            ) from error
-        if authorities != self._authorities:
-            self._believing.clear()
-        self._newest, self._authorities = context, authorities
+        _add(self._authorities, context)
+        self._newest = context
         self._believing.add(context)
 
     def shut(self) -> None:
@@ -75,6 +86,15 @@ class Gate:
             return ssl.ALERT_DESCRIPTION_ACCESS_DENIED
         connection.context = self._newest
         return None
+
+
+def _add(authorities: str, context: ssl.SSLContext) -> None:
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except (ssl.SSLError, ValueError) as error:
+        raise Misconfigured(
+            "requestheader-client-ca-file", f"not usable: {error}", "give kube-apiserver certificates in PEM"
+        ) from error
 
 
 def common_names(connection: ssl.SSLObject) -> Sequence[str]:
