@@ -113,7 +113,8 @@ async def serve(options: argparse.Namespace) -> None:
     _use_threads()
     if options.relay_target is None:
         raise Misconfigured("--relay-target", "is missing", "name the Service of the replicas that run cycles")
-    cluster = Cluster(load_configuration(options.kubeconfig))
+    # Only the metrics API asks the API server anything: without it the pod needs no token.
+    cluster = None if options.metrics_api_address is None else Cluster(load_configuration(options.kubeconfig))
     serving = Serving(options, Noticeboard(), cluster, leads=lambda: False)
     health = Health(why_not_ready=lambda: serving.unanswered)
     if not serving.is_wanted:
@@ -125,7 +126,8 @@ async def serve(options: argparse.Namespace) -> None:
         await _until_first_ends(serving.run(), _tell_health(health))
     finally:
         server.stop()
-        cluster.close()
+        if cluster is not None:
+            cluster.close()
 
 
 async def _tell_health(health: Health) -> None:

@@ -66,7 +66,7 @@ class Serving:
     Args:
         options: With the flags of `add_flags`.
         noticeboard: What is told.
-        cluster: Where the API server says who its front proxy is.
+        cluster: Where the API server says who its front proxy is; without it no metrics API is served.
         leads: Whether this replica leads, and so knows by itself what to tell.
 
     Raises:
@@ -77,7 +77,7 @@ class Serving:
         self,
         options: argparse.Namespace,
         noticeboard: Noticeboard,
-        cluster: ReadsConfigMaps,
+        cluster: ReadsConfigMaps | None,
         *,
         leads: Callable[[], bool],
     ) -> None:
@@ -95,7 +95,7 @@ class Serving:
             )
         if options.relay_address is not None:
             self._servers[_RELAY] = RelayServer(noticeboard, options.relay_address, leads=leads, tls=relay_tls)
-        if options.metrics_api_address is not None:
+        if options.metrics_api_address is not None and cluster is not None:
             self._servers[_METRICS_API] = self._metrics_api = MetricsApi(
                 noticeboard,
                 address_of("--metrics-api-address", options.metrics_api_address),

@@ -1,6 +1,6 @@
 import pytest
 
-from chart.rendering import named, objects, of_kind, refusal, rendered
+from chart.rendering import named, objects, of_kind, pods, refusal, rendered, selects
 
 
 def test_a_disruption_takes_one_of_several_operators_at_most():
@@ -49,6 +49,25 @@ def test_a_budget_that_keeps_all_pods_is_refused(replicas, budget):
 
     assert f": podDisruptionBudget.minAvailable: {budget['minAvailable']} is " in message
     assert "make it less than operator.replicas, or give podDisruptionBudget.maxUnavailable" in message
+
+
+def test_each_that_answers_has_a_budget_of_its_own():
+    found = rendered("outlet-server")  # with a single operator
+
+    assert [one["metadata"]["name"] for one in of_kind(found, "PodDisruptionBudget")] == ["tidecast-outlet-server"]
+    selector = of_kind(found, "PodDisruptionBudget")[0]["spec"]["selector"]["matchLabels"]
+    assert [name for name, pod in pods(found).items() if selects(selector, pod)] == ["tidecast-outlet-server"]
+    both = objects({"keda": {"enabled": True}, "outletServer": {"enabled": True}})
+    assert len(of_kind(both, "PodDisruptionBudget")) == 2
+
+
+def test_a_budget_that_keeps_all_outlet_servers_is_refused():
+    few = {"keda": {"enabled": True}, "outletServer": {"enabled": True}, "operator": {"replicas": 4}}
+    budget = {"podDisruptionBudget": {"minAvailable": 2}}
+
+    assert "make it less than outletServer.replicas, or give" in refusal(few | budget)
+    assert objects(few | budget | {"outletServer": {"enabled": True, "replicas": 3}})
+    assert objects(few | budget | {"outletServer": {"enabled": False}})
 
 
 @pytest.mark.parametrize("most", [0, "0%"])

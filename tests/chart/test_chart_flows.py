@@ -76,6 +76,31 @@ def test_doors_that_are_open_let_those_in_who_ask_there():
     assert following == ["tidecast-operator"]
 
 
+def test_an_outlet_server_is_entered_by_autoscalers_and_reaches_the_operator():
+    found = rendered("outlet-server")
+    own = policy(found, "tidecast-outlet-server")
+    entering, leaving = flows(own["ingress"], "from"), flows(own["egress"], "to")
+
+    assert set(entering) == {(KEDA,), (METRICS_API,)}
+    assert entering[KEDA,] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}]
+    assert entering[METRICS_API,] == [{"ipBlock": {"cidr": "172.16.0.0/28"}}]
+    assert set(leaving) == {(6443,), (53,), (RELAY,)}
+    assert leaving[6443,] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
+    reached = [name for name, pod in pods(found).items() if any(finds(peer, pod) for peer in leaving[RELAY,])]
+    assert reached == ["tidecast-operator"]
+
+
+def test_an_operator_with_an_outlet_server_is_entered_by_that_alone():
+    found = rendered("outlet-server")
+    own = policy(found, "tidecast-operator")
+    entering = flows(own["ingress"], "from")
+
+    assert set(entering) == {(OPERATOR_HTTP,), (RELAY,)}
+    following = [name for name, pod in pods(found).items() if any(finds(peer, pod) for peer in entering[RELAY,])]
+    assert following == ["tidecast-outlet-server"]
+    assert (RELAY,) not in flows(own["egress"], "to")
+
+
 def test_the_place_of_the_api_server_narrows_the_way_to_it():
     leaving = flows(policy(rendered("everything"), "tidecast-operator")["egress"], "to")
 
@@ -156,7 +181,10 @@ def test_every_port_that_is_let_in_is_one_that_listens(case):
             for each in pod["spec"]["containers"]
             for port in each.get("ports", ())
         }
-        assert {port for ports in flows(one["spec"]["ingress"], "from") for port in ports} == listening
+        let_in = {port for ports in flows(one["spec"]["ingress"], "from") for port in ports}
+        # Without metrics the port is there for probes alone, which come from the pod's own node.
+        is_for_probes = {OPERATOR_HTTP} if one["metadata"]["name"] == "tidecast-outlet-server" else set()
+        assert let_in == listening - is_for_probes
 
 
 def test_without_policies_there_are_none():

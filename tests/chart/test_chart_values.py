@@ -190,7 +190,7 @@ def test_a_row_of_the_charts_page_without_a_meaning_is_a_field_of_kubernetes():
     of_a_pod = {"affinity", "tolerations", "nodeSelector", "priorityClassName", "runtimeClassName"}
     of_a_pod |= {"podSecurityContext", "containerSecurityContext", "terminationGracePeriodSeconds"}
 
-    assert {path.split(".")[0] for path in bare} == {"operator", "predictor"}
+    assert {path.split(".")[0] for path in bare} == {"operator", "predictor", "outletServer"}
     assert not [path for path in bare if path.split(".")[1] not in of_a_pod and tuple(path.split(".")[1:]) not in below]
 
 

@@ -56,9 +56,9 @@ class Installed:
         """The log of a pod."""
         return self.node.logs(NAMESPACE, pod)
 
-    def complaints(self) -> list[str]:
-        """What operators say that happens to those who lack a permission."""
-        lines = [line for name in self.pods("operator") for line in self.told(name).splitlines()]
+    def complaints(self, component: str = "operator") -> list[str]:
+        """What its pods say that happens to those who lack a permission."""
+        lines = [line for name in self.pods(component) for line in self.told(name).splitlines()]
         return [line for line in lines if any(sign in line for sign in _NOT_IN_A_LOG)]
 
     def remove_operator(self) -> None:

@@ -8,9 +8,14 @@
 {{- if .Values.namespaces -}}true{{- end -}}
 {{- end }}
 
-{{/* All replicas answer autoscalers only if they follow the one that leads. */}}
+{{/* The component whose pods answer autoscalers. */}}
+{{- define "tidecast.answering" -}}
+{{ ternary "outlet-server" "operator" .Values.outletServer.enabled }}
+{{- end }}
+
+{{/* Whoever answers autoscalers and does not lead has to follow the one that does. */}}
 {{- define "tidecast.hasRelay" -}}
-{{- if and (gt (int .Values.operator.replicas) 1) (or .Values.keda.enabled .Values.metricsApi.enabled) -}}true{{- end -}}
+{{- if and (or .Values.outletServer.enabled (gt (int .Values.operator.replicas) 1)) (or .Values.keda.enabled .Values.metricsApi.enabled) -}}true{{- end -}}
 {{- end }}
 
 {{/* The connection to a predictor in the same pod never leaves it. */}}

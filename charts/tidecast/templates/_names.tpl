@@ -63,10 +63,20 @@ metadata:
 {{ .Values.predictor.serviceAccount.name | default (ternary (printf "%s-predictor" (include "tidecast.fullname" .)) "default" .Values.predictor.serviceAccount.create) }}
 {{- end }}
 
+{{- define "tidecast.outletServer.serviceAccountName" -}}
+{{ .Values.outletServer.serviceAccount.name | default (ternary (printf "%s-outlet-server" (include "tidecast.fullname" .)) "default" .Values.outletServer.serviceAccount.create) }}
+{{- end }}
+
 {{/* The subject of a binding. */}}
 {{- define "tidecast.operator.subject" -}}
 - kind: ServiceAccount
   name: {{ include "tidecast.operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "tidecast.outletServer.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "tidecast.outletServer.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
@@ -83,6 +93,11 @@ metadata:
 {{/* Where the operator finds the predictor. */}}
 {{- define "tidecast.predictorAddress" -}}
 {{ ternary "127.0.0.1" (include "tidecast.host" (dict "root" . "suffix" "predictor")) (eq .Values.predictor.mode "sidecar") }}:8500
+{{- end }}
+
+{{/* Where whoever leads is found. */}}
+{{- define "tidecast.relayTarget" -}}
+{{ include "tidecast.host" (dict "root" . "suffix" "relay") }}:8502
 {{- end }}
 
 {{/* All names under which a Service is known, parted by commas. Takes: root, suffix. */}}

@@ -84,3 +84,9 @@ httpGet:
       - downwardAPI:
           items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]
 {{- end }}
+
+{{/* A Secret as a folder; the group of the pod may read it. Takes: name, secret. */}}
+{{- define "tidecast.secretVolume" -}}
+- name: {{ .name }}
+  secret: {secretName: {{ .secret }}, defaultMode: 0440}
+{{- end }}

@@ -43,3 +43,41 @@ ports:
 [{{ $port }}]
 {{- end -}}
 {{- end }}
+
+{{/* Autoscalers ask; rules of the pods that answer them. */}}
+{{- define "tidecast.autoscalersEnter" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if .Values.keda.enabled }}
+# KEDA asks.
+- from:
+    {{- toYaml $policy.keda.peers | nindent 4 }}
+  {{- include "tidecast.tcp" (list 8600) | nindent 2 }}
+{{- end }}
+{{- if .Values.metricsApi.enabled }}
+# The API server asks; it is no pod. Whoever else connects has no certificate of its front proxy, and is refused.
+- {{- with include "tidecast.blocks" (dict "key" "from" "cidrs" ($policy.apiServer.clientCidrs | default $policy.apiServer.cidrs)) }}{{ . | nindent 2 }}{{ end }}
+  {{- include "tidecast.tcp" (list 8443) | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The API server is asked. */}}
+{{- define "tidecast.toApiServer" -}}
+- {{- with include "tidecast.blocks" (dict "key" "to" "cidrs" .Values.networkPolicy.apiServer.cidrs) }}{{ . | nindent 2 }}{{ end }}
+  {{- include "tidecast.tcp" .Values.networkPolicy.apiServer.ports | nindent 2 }}
+{{- end }}
+
+{{/* Names are asked. */}}
+{{- define "tidecast.toNames" -}}
+- ports:
+    {{- range .Values.networkPolicy.dns.ports }}
+    - {protocol: UDP, port: {{ int . }}}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+{{- end }}
+
+{{/* The operator's replicas are followed. */}}
+{{- define "tidecast.toRelay" -}}
+- to:
+    {{- include "tidecast.pods" (dict "root" . "components" (list "operator")) | nindent 4 }}
+  {{- include "tidecast.tcp" (list 8502) | nindent 2 }}
+{{- end }}

@@ -31,29 +31,15 @@
 - --inject-ca={{ . }}
 {{- end }}
 {{- end }}
-{{- if .Values.keda.enabled }}
-- --keda-address=0.0.0.0:8600
-{{- if .Values.keda.tls.enabled }}
-{{- $folder := ternary "/etc/tidecast/keda-tls" "/etc/tidecast/tls" (not (empty .Values.keda.tls.existingSecret)) }}
-- --keda-tls-certificate={{ $folder }}/tls.crt
-- --keda-tls-key={{ $folder }}/tls.key
-{{- if .Values.keda.tls.verifyClients }}
-- --keda-tls-client-ca={{ $folder }}/ca.crt
-{{- end }}
-{{- end }}
-{{- end }}
-{{- if .Values.metricsApi.enabled }}
-- --metrics-api-address=0.0.0.0:8443
-- --metrics-api-tls-folder={{ ternary "/etc/tidecast/metrics-api-tls" "/etc/tidecast/tls" (not (empty .Values.metricsApi.tls.existingSecret)) }}
+{{- if eq (include "tidecast.answering" .) "operator" }}
+{{- include "tidecast.outlets.args" . }}
 {{- end }}
 {{- if include "tidecast.hasRelay" . }}
 - --relay-address=0.0.0.0:8502
-- --relay-target={{ include "tidecast.host" (dict "root" . "suffix" "relay") }}:8502
-{{- if include "tidecast.hasOperatorCertificate" . }}
-- --relay-tls-certificate=/etc/tidecast/tls/tls.crt
-- --relay-tls-key=/etc/tidecast/tls/tls.key
-- --relay-tls-authority=/etc/tidecast/tls/ca.crt
+{{- if eq (include "tidecast.answering" .) "operator" }}
+- --relay-target={{ include "tidecast.relayTarget" . }}
 {{- end }}
+{{- include "tidecast.relay.tlsArgs" . }}
 {{- end }}
 {{- range .Values.operator.extraArgs }}
 - {{ . | quote }}
@@ -69,14 +55,9 @@
 {{- if .Values.forecaster.create }}
 - {name: forecaster, mountPath: /etc/tidecast/forecaster, readOnly: true}
 {{- end }}
-{{- if include "tidecast.hasOperatorCertificate" . }}
-- {name: tls, mountPath: /etc/tidecast/tls, readOnly: true}
-{{- end }}
-{{- if and .Values.keda.enabled .Values.keda.tls.enabled .Values.keda.tls.existingSecret }}
-- {name: keda-tls, mountPath: /etc/tidecast/keda-tls, readOnly: true}
-{{- end }}
-{{- if and .Values.metricsApi.enabled .Values.metricsApi.tls.existingSecret }}
-- {name: metrics-api-tls, mountPath: /etc/tidecast/metrics-api-tls, readOnly: true}
+{{- include "tidecast.operatorCertificate.mount" . }}
+{{- if eq (include "tidecast.answering" .) "operator" }}
+{{- include "tidecast.outlets.mounts" . }}
 {{- end }}
 {{- with .Values.operator.extraVolumeMounts }}
 {{ toYaml . }}
@@ -95,22 +76,11 @@
 - name: forecaster
   configMap: {name: {{ include "tidecast.fullname" . }}-forecaster}
 {{- end }}
-{{- if include "tidecast.hasOperatorCertificate" . }}
-{{ include "tidecast.secretVolume" (dict "name" "tls" "secret" (include "tidecast.tlsSecret" (dict "root" . "suffix" "operator-tls"))) }}
-{{- end }}
-{{- if and .Values.keda.enabled .Values.keda.tls.enabled .Values.keda.tls.existingSecret }}
-{{ include "tidecast.secretVolume" (dict "name" "keda-tls" "secret" .Values.keda.tls.existingSecret) }}
-{{- end }}
-{{- if and .Values.metricsApi.enabled .Values.metricsApi.tls.existingSecret }}
-{{ include "tidecast.secretVolume" (dict "name" "metrics-api-tls" "secret" .Values.metricsApi.tls.existingSecret) }}
+{{- include "tidecast.operatorCertificate.volume" . }}
+{{- if eq (include "tidecast.answering" .) "operator" }}
+{{- include "tidecast.outlets.volumes" . }}
 {{- end }}
 {{- with .Values.operator.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
-{{- end }}
-
-{{/* A Secret as a folder; the group of the pod may read it. Takes: name, secret. */}}
-{{- define "tidecast.secretVolume" -}}
-- name: {{ .name }}
-  secret: {secretName: {{ .secret }}, defaultMode: 0440}
 {{- end }}

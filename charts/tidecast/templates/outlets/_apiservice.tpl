@@ -10,7 +10,7 @@
 {{- end -}}
 apiVersion: apiregistration.k8s.io/v1
 kind: APIService
-{{ include "tidecast.metadata" (dict "root" $root "component" "operator" "name" (printf "%s.%s" .version .group) "namespace" "" "annotations" (merge dict $annotations $root.Values.metricsApi.apiServiceAnnotations)) }}
+{{ include "tidecast.metadata" (dict "root" $root "component" (include "tidecast.answering" $root) "name" (printf "%s.%s" .version .group) "namespace" "" "annotations" (merge dict $annotations $root.Values.metricsApi.apiServiceAnnotations)) }}
 spec:
   group: {{ .group }}
   version: {{ .version }}
