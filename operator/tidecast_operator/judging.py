@@ -4,18 +4,16 @@ Judges past forecasts by what is measured, but for services whose traffic fell b
 A cycle of the operator and a replay of past days judge by the same object, so that they say the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tidecast_contract.features import Feature
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.hints.domino import Lee, without
 from tidecast_operator.hints.hint import GUARD_SECONDS
-from tidecast_operator.published import PublishedSkill
-from tidecast_operator.trust.keeper import Keeper
+from tidecast_operator.trust.keeper import Keeper, Pasts
 from tidecast_operator.trust.skills import Skills
 from tidecast_operator.trust.storing import Store
 
@@ -34,12 +32,7 @@ class Judge:
         self._lee = Lee()
         self._services = None if services is None else tuple(services)
 
-    def after(
-        self,
-        window: Snapshot,
-        forecast: Forecast | None,
-        pasts: Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]],
-    ) -> Skills | None:
+    def after(self, window: Snapshot, forecast: Forecast | None, pasts: Pasts) -> Skills | None:
         """
         How good forecasts were, once *window* was measured and *forecast* was made from it; None before the first one.
 
@@ -48,7 +41,7 @@ class Judge:
         Args:
             window: What was measured, of all services: who fails may be one that is not judged.
             forecast: What was forecast from it; None if nothing was.
-            pasts: Says what was told before a restart; asked when nothing else is known.
+            pasts: As of `Keeper.after`.
         """
         judged = without(window, self._lee.lately(window, longest_seconds=GUARD_SECONDS))
         if self._services is not None:

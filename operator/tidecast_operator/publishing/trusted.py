@@ -13,7 +13,7 @@ _MESSAGES = {
     Reason.TOO_FEW_SAMPLES: "Too few of its forecasts have come true yet; wait, or see status.skill.samples.",
     Reason.DRIFT: "Its latest forecasts err more than naive ones; trust returns when they are as good again.",
     Reason.NO_SKILL: "Its forecasts do not err less than last value or the day before would have; see status.skill.",
-    Reason.COVERAGE_OFF: "Too much of what came true lay outside of p10 to p90, or p90 is far off: see status.skill.coverage.",
+    Reason.COVERAGE_OFF: "Too much of what came true lay outside of p10 to p90, or, if status.skill.coverage is fine, p90 is far off.",
 }
 
 

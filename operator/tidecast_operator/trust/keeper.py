@@ -17,6 +17,9 @@ from tidecast_operator.trust.record import Record
 from tidecast_operator.trust.skills import Skills
 from tidecast_operator.trust.storing import Store
 
+Pasts = Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]]
+"""Says what was told of past forecasts before a restart; asked when nothing else is known."""
+
 _SAVING_STEPS = 10
 
 
@@ -33,12 +36,7 @@ class Keeper:
         self._saved_time = 0
         self._record: Record | None = None
 
-    def after(
-        self,
-        window: Snapshot,
-        forecast: Forecast | None,
-        pasts: Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]],
-    ) -> Skills | None:
+    def after(self, window: Snapshot, forecast: Forecast | None, pasts: Pasts) -> Skills | None:
         """
         How good forecasts were, once *window* was measured and *forecast* was made from it; None before the first one.
 
@@ -60,12 +58,7 @@ class Keeper:
         """Another replica leads: when this one leads again, it begins from what that one has told by then."""
         self._record = None
 
-    def _begin(
-        self,
-        window: Snapshot,
-        forecast: Forecast,
-        pasts: Callable[[], Mapping[tuple[ServiceId, Feature], PublishedSkill]],
-    ) -> Record:
+    def _begin(self, window: Snapshot, forecast: Forecast, pasts: Pasts) -> Record:
         stored = None if self._store is None or self._record is not None else self._store.load()
         if stored is not None and _fits(stored, forecast) and stored.time <= window.end_time:
             return aged(stored, until=window.end_time).with_past(pasts())
