@@ -63,7 +63,7 @@ def facts(number: int) -> Facts:
 
 def entry(key: tuple[str, str], target: ServiceId) -> Entry:
     """On the board, offered."""
-    hint = Hint(9, 6, 1080.0, Capacity(120.0), NOW + 180, "p90 of 1080 requests/s by 10:07 at 120 a replica")
+    hint = Hint(9, 9, 6, 1080.0, Capacity(120.0), NOW + 180, "p90 of 1080 requests/s by 10:07 at 120 a replica")
     return Entry(*key, f"uid-of-{key}", target, Scaling(mode=Mode.ACTIVE), hint, expire_time=NOW + 600)
 
 

@@ -56,7 +56,7 @@ class Variant:
         lead: `spec.scaling.leadTimeSeconds`.
         quantile: `spec.scaling.quantile`.
         share: What `spec.scaling.perReplica` says, in a pod's full capacity.
-        hold: `HOLD_SECONDS`.
+        hold: `HOLD_SECONDS`, of a floor.
         rise: `RISE_FACTOR` and `RISE_REPLICAS`.
         start_up: Seconds until a pod is ready.
         cap: The demand counts for at most so many times the median's; not in the operator today.
@@ -182,7 +182,7 @@ class _Hinter:
                 memory=self._memories[place],
             )
             hint, self._memories[place] = hinting.decide(facts, self._scaling)
-            hints[place] = hint.replicas
+            hints[place] = hint.floor if self._variant.door == "floor" else hint.replicas
         return hints
 
 
@@ -205,7 +205,7 @@ def questions() -> Mapping[str, list[Variant]]:
             replace(middle, lead=120, share=0.85, quantile=0.8),
             replace(middle, forecast="day before", lead=120, share=0.85),
         ],
-        "as a metric": vary("hold", (0, 300), replace(middle, lead=120, share=0.85, door="metric")),
+        "as a metric": [replace(middle, lead=120, share=0.85, door="metric")],
         "start-up of two minutes": [
             slow,
             *vary("share", (0.7, 0.75), slow),

@@ -154,7 +154,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.persistence.finalizer = f"{GROUP}/none"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
-    chosen.process.ultimate_exiting_timeout = 10
+    # kopf would kill its thread where the end of the watches takes long, and a SIGKILL to a thread ends the process.
+    chosen.process.ultimate_exiting_timeout = None
     return chosen
 
 

@@ -104,6 +104,7 @@ class PublishedHint:
 
     Attributes:
         replicas: That were asked for.
+        floor: That a HorizontalPodAutoscaler was given; the replicas where it is not told.
         current_replicas: Ready ones when it was made; None if that was not known.
         load: That autoscalers were told.
         per_replica: What one replica carries.
@@ -114,6 +115,7 @@ class PublishedHint:
     """
 
     replicas: int
+    floor: int
     current_replicas: int | None
     load: float
     per_replica: float
@@ -128,13 +130,14 @@ class PublishedHint:
         try:
             replicas, current = int(hint["replicas"]), hint.get("currentReplicas")
             load, per_replica = number(hint["load"]), number(hint["perReplica"])
-            effective_time = from_time(hint["effectiveTime"])
+            effective_time, floor = from_time(hint["effectiveTime"]), int(hint.get("floorReplicas", replicas))
         except (KeyError, TypeError, ValueError):
             return None
         if replicas < 1 or not per_replica > 0 or effective_time is None:
             return None
         return cls(
             replicas=replicas,
+            floor=floor,
             current_replicas=None if current is None else int(current),
             load=load,
             per_replica=per_replica,
@@ -210,7 +213,7 @@ def digest(status: Mapping[str, Any]) -> bytes:
     """
     worth = {name: value for name, value in status.items() if name not in ("issuedTime", "expireTime", "skill")}
     if "hint" in worth:
-        worth["hint"] = {name: worth["hint"].get(name) for name in ("replicas", "limitedBy")}
+        worth["hint"] = {name: worth["hint"].get(name) for name in ("replicas", "floorReplicas", "limitedBy")}
     if "peak" in worth:
         worth["peak"] = {name: value for name, value in worth["peak"].items() if name != "time"}
     worth["forecasts"] = [_without_start_if_constant(row) for row in status.get("forecasts") or []]

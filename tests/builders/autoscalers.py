@@ -63,7 +63,7 @@ def entry(
 
 def hint(replicas: int) -> Hint:
     """One that asks for so many."""
-    return Hint(replicas, 2, 100.0 * replicas, Capacity(100.0), NOW + 180, "as the test says")
+    return Hint(replicas, replicas, 2, 100.0 * replicas, Capacity(100.0), NOW + 180, "as the test says")
 
 
 def board(*entries: Entry) -> Board:

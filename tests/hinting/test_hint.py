@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.hints import NOW, decided, decided_in_turn
+from builders.hints import NOW, decided, decided_in_turn, facts
 from tidecast_contract.features import CPU
 from tidecast_operator.hints.capacity import Capacity
 from tidecast_operator.hints.demand import Demand
-from tidecast_operator.hints.hint import HOLD_SECONDS, TOLERANCE, Limit
+from tidecast_operator.hints.hint import HOLD_SECONDS, TOLERANCE, Limit, decide
 from tidecast_operator.scaling import Scaling
 
 
@@ -49,12 +49,25 @@ def test_where_ready_replicas_are_not_known_a_rise_starts_from_the_minimum():
     assert decided(1e6, Scaling(min_replicas=2), current_replicas=None).replicas == 6
 
 
-def test_a_hint_is_held_before_it_falls():
+def test_a_floor_is_held_before_it_falls():
     hints = decided_in_turn(900.0, *[200.0] * 6, every=60)
 
-    assert [hint.replicas for hint in hints] == [9, 9, 9, 9, 9, 2, 2]
-    assert hints[1].limited_by is Limit.HOLD_DOWN
+    assert [hint.floor for hint in hints] == [9, 9, 9, 9, 9, 2, 2]
     assert HOLD_SECONDS == 300
+
+
+def test_a_metric_is_not_held_as_autoscalers_hold_what_metrics_ask_for_themselves():
+    hints = decided_in_turn(900.0, *[200.0] * 6, every=60)
+
+    assert [(hint.replicas, hint.load) for hint in hints] == [(9, 900.0), *[(2, 200.0)] * 6]
+
+
+def test_a_floor_that_is_held_is_within_the_bounds_of_today():
+    memory = decide(facts(1900.0, current_replicas=20), Scaling())[1]
+
+    hint, _ = decide(facts(100.0, now=NOW + 60, memory=memory), Scaling(min_replicas=2, max_replicas=7))
+
+    assert (hint.replicas, hint.floor) == (2, 7)
 
 
 @pytest.mark.parametrize("left", [2, None])
@@ -64,10 +77,10 @@ def test_ready_replicas_that_vanish_do_not_lower_a_hint(left):
     assert {hint.replicas for hint in hints} == {50}
 
 
-def test_a_hint_is_held_over_one_step_however_long_that_is():
+def test_a_floor_is_held_over_one_step_however_long_that_is():
     hints = decided_in_turn(900.0, 200.0, 200.0, 200.0, every=3600, step_seconds=3600)
 
-    assert [hint.replicas for hint in hints] == [9, 9, 2, 2]
+    assert [hint.floor for hint in hints] == [9, 9, 2, 2]
 
 
 def test_less_demand_while_a_caller_fails_is_not_believed():
@@ -145,4 +158,4 @@ def test_a_hint_is_never_below_what_the_demand_needs_within_the_rise(steps):
     hints = decided_in_turn(*[load for load, _ in steps], caller_fails=[fails for _, fails in steps])
 
     for (load, _), hint in zip(steps, hints, strict=True):
-        assert hint.replicas >= min(10, max(1, math.ceil(load / 100 - 1e-5)))
+        assert hint.floor >= hint.replicas >= min(10, max(1, math.ceil(load / 100 - 1e-5)))

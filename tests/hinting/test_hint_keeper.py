@@ -126,13 +126,13 @@ def test_ready_replicas_are_told_as_measured_and_absent_where_not(replicas, told
     assert found.hint.current_replicas == told
 
 
-def test_a_hint_is_held_from_one_cycle_to_the_next():
+def test_a_floor_is_held_from_one_cycle_to_the_next():
     kept = keeper()
     hinted(resource(), seen=Seen(NOW, window(), forecast(lambda _: 900.0)), kept=kept)
 
     later = Seen(NOW + 60, window(end_time=NOW + 60), forecast(lambda _: 100.0, issued_time=NOW + 60))
 
-    assert hinted(resource(), seen=later, kept=kept).hint.replicas == 9
+    assert hinted(resource(), seen=later, kept=kept).hint.floor == 9
 
 
 def test_another_object_of_the_same_name_begins_without_a_past():
@@ -144,7 +144,7 @@ def test_another_object_of_the_same_name_begins_without_a_past():
     assert hinted(replace(resource(), uid="another"), seen=later, kept=kept).hint.replicas == 1
 
 
-def told(*, replicas=9, evidence="", expires=NOW + 300, generation=1, **scaling):
+def told(*, replicas=9, floor=None, evidence="", expires=NOW + 300, generation=1, **scaling):
     """A resource whose status tells a hint, as after a restart."""
     status = {
         "issuedTime": to_time(NOW - 60),
@@ -156,7 +156,8 @@ def told(*, replicas=9, evidence="", expires=NOW + 300, generation=1, **scaling)
             "effectiveTime": to_time(NOW + 120),
             "reason": "because",
         }
-        | ({"evidence": evidence} if evidence else {}),
+        | ({"evidence": evidence} if evidence else {})
+        | ({"floorReplicas": floor} if floor else {}),
         "conditions": [{"type": "Ready", "status": "True", "observedGeneration": generation}],
     }
     spec = {"perReplica": None if evidence else "100"} | scaling
@@ -176,10 +177,11 @@ def test_after_a_restart_a_hint_goes_on_until_its_forecast_expires():
     assert (later.hint, later.reason) == (None, "NoForecast")
 
 
-def test_after_a_restart_the_first_hint_is_held_before_it_falls():
+@pytest.mark.parametrize(("floor", "held"), [(None, 9), (12, 12)], ids=["the hint", "a floor above the hint"])
+def test_after_a_restart_the_first_floor_is_held_before_it_falls_from(floor, held):
     seen = Seen(NOW, window(), forecast(lambda _: 100.0))
 
-    assert hinted(told(), seen=seen).hint.replicas == 9
+    assert hinted(told(floor=floor), seen=seen).hint.floor == held
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """
 How many replicas a demand asks for, within bounds. Pure.
 
-A hint only ever raises a floor: it is never 0, never below the minimum nor above the maximum, rises by steps, and falls
-only after it was lower for a while.
+A hint is never 0, never below the minimum nor above the maximum, and rises by steps. The floor that goes with it falls only
+after the hint was lower for a while; whoever follows the hint as a metric waits by itself.
 """
 
 import math
@@ -17,7 +17,8 @@ from tidecast_operator.published import to_time
 from tidecast_operator.scaling import Scaling
 
 HOLD_SECONDS = 300
-"""A hint falls only to the highest of those of so long, as the HorizontalPodAutoscaler does with its own."""
+"""A floor falls only to the highest hint of so long, as a HorizontalPodAutoscaler does with what its metrics ask for: to the
+minimum it waits for nothing. To hold the metrics as well would make it wait twice."""
 
 GUARD_SECONDS = 3600
 """A hint that is kept up for a failing caller is kept up no longer than this."""
@@ -34,13 +35,12 @@ _NUDGE = 1.002  # just beyond the tolerance
 
 
 class Limit(StrEnum):
-    """What a hint was limited by, or kept up by."""
+    """What the replicas of a hint were limited by, or kept up by."""
 
     NONE = ""
     MIN_REPLICAS = "MinReplicas"
     MAX_REPLICAS = "MaxReplicas"
     RISE_LIMIT = "RiseLimit"
-    HOLD_DOWN = "HoldDown"
     DOMINO_GUARD = "DominoGuard"
     HORIZON = "Horizon"
 
@@ -52,6 +52,7 @@ class Hint:
 
     Attributes:
         replicas: At least 1.
+        floor: The highest `replicas` of the last `Facts.hold_seconds`: what a minimum that others count down to may fall to.
         current_replicas: Ready ones as last measured; None if that is not known.
         load: What autoscalers that divide by `per_replica` have to be told to arrive at `replicas`, in the signal's unit.
         capacity: What one replica carries.
@@ -61,6 +62,7 @@ class Hint:
     """
 
     replicas: int
+    floor: int
     current_replicas: int | None
     load: float
     capacity: Capacity
@@ -75,7 +77,7 @@ class Memory:
     What a hint depends on besides the present.
 
     Attributes:
-        asked: (time, replicas) pairs of the last `Facts.hold_seconds`, the oldest first.
+        asked: (time, replicas) pairs of the last `Facts.hold_seconds`, the oldest first, not bounded.
         guarded: Replicas that are kept up while a caller fails; 0 while none does.
         guarded_since: Since when, unix seconds.
     """
@@ -110,7 +112,7 @@ class Facts:
 
     @property
     def hold_seconds(self) -> int:
-        """How long a hint is held before it falls; over one step at least, however long that is."""
+        """How long a floor is held before it falls; over one step at least, however long that is."""
         return max(HOLD_SECONDS, 2 * self.step_seconds)
 
 
@@ -122,15 +124,14 @@ def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
     if limit is Limit.NONE and not facts.demand.is_whole:
         limit = Limit.HORIZON
     memory = _remember(asked, facts)
-    kept = max(replicas for _, replicas in memory.asked)
-    if kept > asked:
-        asked, limit = kept, Limit.HOLD_DOWN
     if memory.guarded > asked:
         asked, limit = memory.guarded, Limit.DOMINO_GUARD
     replicas, bound = _bounded(asked, scaling)
+    floor, _ = _bounded(max(asked, *(before for _, before in memory.asked)), scaling)
     limit = bound or limit
     hint = Hint(
         replicas=replicas,
+        floor=floor,
         current_replicas=facts.current_replicas,
         load=_load(facts.demand.load, per_replica, replicas=replicas, current=facts.current_replicas),
         capacity=facts.capacity,

@@ -38,6 +38,7 @@ class Past:
             return cls(carried=carried)
         told = Hint(
             replicas=hint.replicas,
+            floor=max(hint.floor, hint.replicas),
             current_replicas=hint.current_replicas,
             load=min(hint.load, hint.replicas * hint.per_replica),  # both were rounded
             capacity=Capacity(hint.per_replica, samples=1 if hint.evidence else 0, evidence=hint.evidence),
@@ -45,7 +46,7 @@ class Past:
             reason=hint.reason,
             limited_by=Limit(hint.limited_by) if hint.limited_by in tuple(Limit) else Limit.NONE,
         )
-        return cls(Memory(((now - step_seconds, hint.replicas),)), carried, told)
+        return cls(Memory(((now - step_seconds, told.floor),)), carried, told)
 
     def capacity(self, learned: Capacity, signal: str) -> tuple[Capacity, "Past"]:
         """

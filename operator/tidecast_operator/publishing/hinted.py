@@ -65,6 +65,7 @@ def hint_block(hinted: Hinted | None) -> dict[str, Any]:
     hint, write = hinted.hint, _writer(hinted.scaling)
     told = {
         "replicas": hint.replicas,
+        "floorReplicas": hint.floor if hint.floor > hint.replicas else None,
         "currentReplicas": hint.current_replicas,
         "effectiveTime": to_time(hint.effective_time),
         "load": write(hint.load),

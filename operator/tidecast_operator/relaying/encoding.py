@@ -140,6 +140,7 @@ def _to_hint(hint: Hint) -> pb.Hint:
         effective_time=hint.effective_time,
         reason=hint.reason,
         limited_by=str(hint.limited_by),
+        floor=hint.floor,
     )
 
 
@@ -147,6 +148,7 @@ def _from_hint(message: pb.Hint) -> Hint:
     capacity = message.capacity
     return Hint(
         replicas=message.replicas,
+        floor=message.floor,
         current_replicas=message.current_replicas if message.HasField("current_replicas") else None,
         load=message.load,
         capacity=Capacity(

@@ -85,7 +85,7 @@ class Scaling(_message.Message):
     def __init__(self, mode: _Optional[str] = ..., signal: _Optional[str] = ..., per_replica: _Optional[float] = ..., quantile: _Optional[float] = ..., lead_time_seconds: _Optional[int] = ..., min_replicas: _Optional[int] = ..., max_replicas: _Optional[int] = ..., autoscaler: _Optional[str] = ...) -> None: ...
 
 class Hint(_message.Message):
-    __slots__ = ("replicas", "current_replicas", "load", "capacity", "effective_time", "reason", "limited_by")
+    __slots__ = ("replicas", "current_replicas", "load", "capacity", "effective_time", "reason", "limited_by", "floor")
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     CURRENT_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Hint(_message.Message):
     EFFECTIVE_TIME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     LIMITED_BY_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
     replicas: int
     current_replicas: int
     load: float
@@ -100,7 +101,8 @@ class Hint(_message.Message):
     effective_time: int
     reason: str
     limited_by: str
-    def __init__(self, replicas: _Optional[int] = ..., current_replicas: _Optional[int] = ..., load: _Optional[float] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., effective_time: _Optional[int] = ..., reason: _Optional[str] = ..., limited_by: _Optional[str] = ...) -> None: ...
+    floor: int
+    def __init__(self, replicas: _Optional[int] = ..., current_replicas: _Optional[int] = ..., load: _Optional[float] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., effective_time: _Optional[int] = ..., reason: _Optional[str] = ..., limited_by: _Optional[str] = ..., floor: _Optional[int] = ...) -> None: ...
 
 class Capacity(_message.Message):
     __slots__ = ("per_replica", "samples", "is_limit", "evidence")

@@ -110,7 +110,7 @@ class Hinting:
             is_trusted[row] = condition.status == "True"
             if found.hint is not None and (is_trusted[row] or self._always):
                 is_offered[row] = True
-                floors[row] = max(floors[row], found.hint.replicas)
+                floors[row] = max(floors[row], found.hint.floor)
         return Told(floors, is_trusted, is_offered)
 
     def _with_replicas(self, window: Snapshot) -> Snapshot:

@@ -90,7 +90,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    replicas: int
+    floor: int
     by: str
 
 
@@ -153,11 +153,11 @@ def _step(autoscaler: Autoscaler, wish: _Wish | str, *, may_fall: bool) -> Raise
     original = claim.original if claim is not None and is_ours else autoscaler.min_replicas
     if isinstance(wish, _Wish):
         least = claim.floor if claim is not None and is_ours and not may_fall else 0
-        wanted = Claim(original, min(max(wish.replicas, least), autoscaler.max_replicas), wish.by)
+        wanted = Claim(original, min(max(wish.floor, least), autoscaler.max_replicas), wish.by)
         if wanted.floor > original:
             stands = is_ours and claim == wanted and autoscaler.is_held and is_labelled(autoscaler)
             return wanted if stands else Raise(autoscaler, wanted)
-        wish = f"the hint of {wish.replicas} is not above it"
+        wish = f"the floor of {wish.floor} that its hint asks for is not above it"
     if not is_marked(autoscaler):
         return None
     back = None if autoscaler.min_replicas == original else Claim(original, original, claim.by if claim else "")
@@ -188,7 +188,7 @@ def _wish(
     if not active:
         return "the mode is not Active" if fitting else wrong[0].message
     try:
-        return _Wish(active[0].offered(now).replicas, active[0].name)
+        return _Wish(active[0].offered(now).floor, active[0].name)
     except Withheld as error:
         return str(error)
 
