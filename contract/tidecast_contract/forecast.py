@@ -100,7 +100,7 @@ class Forecast:
             raise ValueError(f"values of shape {self.values.shape} do not fit (N, F, Q) = {expected}")
         if len(self.kinds) != len(self.services):
             raise ValueError(f"{len(self.kinds)} kinds for {len(self.services)} services")
-        if bool((np.diff(self.values, axis=3) < 0).any()):
+        if bool((self.values[..., 1:] < self.values[..., :-1]).any()):
             raise ValueError("quantiles cross")
         seasonal = self.seasonal
         if seasonal is not None and (seasonal.dtype != np.float32 or seasonal.shape != self.values.shape[:3]):

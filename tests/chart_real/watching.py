@@ -3,11 +3,13 @@ Looks at forecasts and floors again and again while something else happens, and 
 """
 
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from chart_real.shop import Shop
+from tidecast_operator.published import to_time
 
 _PAUSE_SECONDS = 0.5
 
@@ -50,11 +52,27 @@ class Watching:
 
     def look(self) -> None:
         """Looks once."""
-        found = _uids(self._shop.forecasts())
+        forecasts = self._shop.forecasts()
+        found = _uids(forecasts)
         self.problems += [f"{name}: {found.get(name)}" for name, uid in self._uids.items() if found.get(name) != uid]
         floors = {name: self._shop.floor(name) for name in self._floors}
-        self.problems += [f"{name}: {floors[name]}" for name, least in self._floors.items() if floors[name] < least]
+        self.problems += [
+            f"{name}: {floors[name]} at {to_time(time.time())}, as its status says {_told(forecasts.get(name, {}))}"
+            for name, least in self._floors.items()
+            if floors[name] < least
+        ]
         self.looks += 1
+
+
+def _told(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """What may have a floor given back: a forecast that has expired on a slow host, or one that is not trusted."""
+    status = forecast.get("status", {})
+    reasons = {one["type"]: one["reason"] for one in status.get("conditions", ())}
+    return {
+        "issuedTime": status.get("issuedTime"),
+        "hint": status.get("hint"),
+        **{kind: reasons.get(kind) for kind in ("Trusted", "HintOffered")},
+    }
 
 
 def _uids(forecasts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

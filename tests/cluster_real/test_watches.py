@@ -6,7 +6,7 @@ import pytest
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
 from tidecast_operator.cluster import load_configuration
-from tidecast_operator.handlers import Watches
+from tidecast_operator.handlers import Watches, settings
 from tidecast_operator.picture import Picture
 from tidecast_operator.resync import Resync
 
@@ -44,6 +44,10 @@ def checkout(namespace):
         "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
     }
     return deployment, forecast_body() | {"metadata": {"namespace": namespace, "name": "checkout"}}
+
+
+def test_kopf_never_kills_its_thread_which_would_end_the_whole_process():
+    assert settings().process.ultimate_exiting_timeout is None
 
 
 async def test_the_picture_follows_the_cluster(definitions, apply, namespace):

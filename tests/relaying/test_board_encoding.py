@@ -23,7 +23,15 @@ integers = st.integers(-(2**63), 2**63 - 1)
 floats = st.floats(allow_nan=False)
 capacities = st.builds(Capacity, floats, integers, st.booleans(), texts)
 hints = st.builds(
-    Hint, integers, integers, st.none() | integers, floats, capacities, integers, texts, limited_by=st.sampled_from(Limit)
+    Hint,
+    integers,
+    integers,
+    st.none() | integers,
+    floats,
+    capacities,
+    integers,
+    texts,
+    limited_by=st.sampled_from(Limit),
 )
 scalings = st.builds(
     Scaling,
