@@ -70,7 +70,7 @@ async def run(options: argparse.Namespace) -> None:
     server = HealthServer(
         address_of("--http-address", options.http_address),
         health,
-        metrics=lambda: metrics.exposition() + gauges.exposition() + watching.conditions.exposition(),
+        metrics=lambda: b"".join(one.exposition() for one in (metrics, gauges, watching.conditions, serving.gauges)),
     )
     picture, doors = Picture(is_partial=bool(namespaces)), Doors(cluster, predictor_tls=predictor_files(options))
     floors = None if autoscalers is None else Floors(autoscalers, may_write=may_write)
@@ -119,7 +119,7 @@ async def serve(options: argparse.Namespace) -> None:
     health = Health(why_not_ready=lambda: serving.unanswered)
     if not serving.is_wanted:
         raise Misconfigured("--metrics-api-address", "and --keda-address are missing", "give one of them")
-    server = HealthServer(address_of("--http-address", options.http_address), health, metrics=lambda: b"")
+    server = HealthServer(address_of("--http-address", options.http_address), health, metrics=serving.gauges.exposition)
     server.start()
     _log.info("started, health on port %d", server.port)
     try:

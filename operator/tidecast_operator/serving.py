@@ -24,6 +24,7 @@ from tidecast_operator.outlets.metrics_api.certificates import (
 )
 from tidecast_operator.outlets.metrics_api.server import MetricsApi
 from tidecast_operator.relaying.client import RelayClient
+from tidecast_operator.relaying.gauges import RelayGauges
 from tidecast_operator.relaying.server import RelayServer
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,9 @@ class Serving:
 
     Raises:
         Misconfigured: If flags do not fit together.
+
+    Attributes:
+        gauges: What there is to say to Prometheus.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Serving:
             if options.relay_target is None
             else RelayClient(options.relay_target, noticeboard, leads=leads, tls=relay_tls)
         )
+        self.gauges = RelayGauges(noticeboard, self._client, leads=leads)
         if options.keda_address is not None:
             self._servers[_KEDA] = KedaServer(
                 noticeboard, options.keda_address, tls=_tls_files(options, "keda", "client_ca")

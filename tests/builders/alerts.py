@@ -22,6 +22,7 @@ WEEKS = 30 * 86_400  # until a certificate expires
 RELEASE = 'namespace="tidecast-system"'
 LEADER = f'{RELEASE}, job="tidecast-operator", instance="leader"'
 STANDBY = f'{RELEASE}, job="tidecast-operator", instance="standby"'
+OUTLETS = f'{RELEASE}, job="tidecast-outlet-server", instance="outlets"'
 PREDICTOR = f'{RELEASE}, job="tidecast-predictor", instance="predictor"'
 API_SERVER = 'job="apiserver", instance="control-plane"'
 EXTERNAL, CUSTOM = "v1beta1.external.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"
@@ -63,12 +64,14 @@ def unavailable(api_service: str) -> str:
 
 
 def well() -> dict[str, str]:
-    """A release in which nothing is wrong: two replicas, a predictor, an Active hint, three raised floors."""
+    """A release in which nothing is wrong: two replicas, pods that only answer, a predictor, an Active hint, floors."""
     return {
         f"tidecast_leader{{{LEADER}}}": steady(1),
         f"tidecast_leader{{{STANDBY}}}": steady(0),
         f"tidecast_last_cycle_timestamp_seconds{{{LEADER}}}": rising(60),
         f"tidecast_last_cycle_timestamp_seconds{{{STANDBY}}}": rising(60),
+        **{f"tidecast_board_age_seconds{{{one}}}": steady(20) for one in (LEADER, STANDBY, OUTLETS)},
+        **{f"tidecast_relay_connected{{{one}}}": steady(1) for one in (STANDBY, OUTLETS)},
         f'tidecast_cycles_total{{outcome="Forecast", {LEADER}}}': rising(1),
         f'tidecast_cycles_total{{outcome="Standby", {STANDBY}}}': rising(1),
         f'tidecast_cycle_stage_seconds_sum{{stage="observe", {LEADER}}}': rising(2),

@@ -2,7 +2,7 @@ import pytest
 
 from chart.rendering import cases, named, objects, of_kind, pods, rendered
 
-GRPC, OPERATOR_HTTP, PREDICTOR_HTTP, KEDA, METRICS_API, RELAY = 8500, 8080, 8501, 8600, 8443, 8502
+GRPC, HTTP, PREDICTOR_HTTP, KEDA, METRICS_API, RELAY = 8500, 8080, 8501, 8600, 8443, 8502
 
 
 def policy(found, name):
@@ -60,16 +60,16 @@ def test_the_operator_reaches_what_it_needs_and_nothing_else():
 
 
 def test_doors_that_are_closed_let_nobody_in():
-    assert set(flows(policy(rendered("default"), "tidecast-operator")["ingress"], "from")) == {(OPERATOR_HTTP,)}
+    assert set(flows(policy(rendered("default"), "tidecast-operator")["ingress"], "from")) == {(HTTP,)}
 
 
 def test_doors_that_are_open_let_those_in_who_ask_there():
     found = rendered("everything")
     entering = flows(policy(found, "tidecast-operator")["ingress"], "from")
 
-    assert set(entering) == {(OPERATOR_HTTP,), (KEDA,), (METRICS_API,), (RELAY,)}
+    assert set(entering) == {(HTTP,), (KEDA,), (METRICS_API,), (RELAY,)}
     monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
-    assert entering[OPERATOR_HTTP,] == [monitoring]
+    assert entering[HTTP,] == [monitoring]
     assert entering[KEDA,] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}]
     assert entering[METRICS_API,] == [{"ipBlock": {"cidr": "172.16.0.0/28"}}]
     following = [name for name, pod in pods(found).items() if any(finds(peer, pod) for peer in entering[RELAY,])]
@@ -81,7 +81,8 @@ def test_an_outlet_server_is_entered_by_autoscalers_and_reaches_the_operator():
     own = policy(found, "tidecast-outlet-server")
     entering, leaving = flows(own["ingress"], "from"), flows(own["egress"], "to")
 
-    assert set(entering) == {(KEDA,), (METRICS_API,)}
+    assert set(entering) == {(HTTP,), (KEDA,), (METRICS_API,)}
+    assert entering[HTTP,] == flows(policy(found, "tidecast-operator")["ingress"], "from")[HTTP,]
     assert entering[KEDA,] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}]
     assert entering[METRICS_API,] == [{"ipBlock": {"cidr": "172.16.0.0/28"}}]
     assert set(leaving) == {(6443,), (53,), (RELAY,)}
@@ -95,7 +96,7 @@ def test_an_operator_with_an_outlet_server_is_entered_by_that_alone():
     own = policy(found, "tidecast-operator")
     entering = flows(own["ingress"], "from")
 
-    assert set(entering) == {(OPERATOR_HTTP,), (RELAY,)}
+    assert set(entering) == {(HTTP,), (RELAY,)}
     following = [name for name, pod in pods(found).items() if any(finds(peer, pod) for peer in entering[RELAY,])]
     assert following == ["tidecast-outlet-server"]
     assert (RELAY,) not in flows(own["egress"], "to")
@@ -153,7 +154,7 @@ def test_a_predictor_in_the_operators_pod_has_no_policy_of_its_own():
 
     assert [one["metadata"]["name"] for one in of_kind(found, "NetworkPolicy")] == ["tidecast-operator"]
     assert (GRPC,) not in flows(policy(found, "tidecast-operator")["egress"], "to")
-    assert (OPERATOR_HTTP, PREDICTOR_HTTP) in flows(policy(found, "tidecast-operator")["ingress"], "from")
+    assert (HTTP, PREDICTOR_HTTP) in flows(policy(found, "tidecast-operator")["ingress"], "from")
 
 
 def test_names_are_asked_over_both_protocols():
@@ -182,9 +183,7 @@ def test_every_port_that_is_let_in_is_one_that_listens(case):
             for port in each.get("ports", ())
         }
         let_in = {port for ports in flows(one["spec"]["ingress"], "from") for port in ports}
-        # Without metrics the port is there for probes alone, which come from the pod's own node.
-        is_for_probes = {OPERATOR_HTTP} if one["metadata"]["name"] == "tidecast-outlet-server" else set()
-        assert let_in == listening - is_for_probes
+        assert let_in == listening
 
 
 def test_without_policies_there_are_none():

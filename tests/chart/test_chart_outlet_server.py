@@ -209,10 +209,15 @@ def test_what_is_recreated_has_no_settings_of_a_rolling_update():
     assert named(found, "Deployment", POD)["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_it_has_no_metrics_that_would_be_scraped():
-    monitors = of_kind(rendered("outlet-server"), "ServiceMonitor")
+def test_it_is_scraped_as_the_operator_is_and_only_where_it_runs():
+    found = rendered("outlet-server")
+    own, operators = (named(found, "ServiceMonitor", name)["spec"] for name in (POD, "tidecast-operator"))
+    service = named(found, "Service", POD)
 
-    assert sorted(one["metadata"]["name"] for one in monitors) == ["tidecast-operator", "tidecast-predictor"]
+    assert own["endpoints"] == operators["endpoints"]
+    assert own["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert [pod for pod, one in pods(found).items() if selects(service["spec"]["selector"], one)] == [POD]
+    assert POD not in {one["metadata"]["name"] for one in of_kind(rendered("everything"), "ServiceMonitor", "Service")}
 
 
 def test_notes_say_who_answers_autoscalers():

@@ -7,8 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from builders.documents import ROOT, anchors, documents, prose, rows
 from builders.engines import FakeForecaster, engine
 from tidecast_contract.forecast import ModelInfo, ModelKind
+from tidecast_operator.hints.board import Board, Noticeboard
 from tidecast_operator.publishing.round import Round
 from tidecast_operator.publishing.self_metrics import SelfMetrics
+from tidecast_operator.relaying.client import RelayClient
+from tidecast_operator.relaying.gauges import RelayGauges
 from tidecast_operator.telemetry.sources import RESOURCES, TRAFFIC
 from tidecast_predictor.engine import LateEngine
 from tidecast_predictor.metrics import Metrics
@@ -38,7 +41,11 @@ def own_metrics():
     for labelled in (metrics.cycles, metrics.writes, metrics.stage_seconds):
         labelled.labels("x")
     metrics.certificates({"x": 1.0})
-    return families(metrics.exposition().decode())
+    noticeboard = Noticeboard()
+    noticeboard.show(Board(is_known=True))
+    client = RelayClient("tidecast-relay:8502", noticeboard, leads=lambda: False)
+    relay = RelayGauges(noticeboard, client, leads=lambda: False)
+    return families((metrics.exposition() + relay.exposition()).decode())
 
 
 def promql():

@@ -153,6 +153,13 @@ def test_the_conditions_of_the_forecaster_are_told_by_log_and_gauge(world: Confi
     assert "Forecaster: PrometheusReachable is True, Answers" in world.told
 
 
+def test_the_replica_that_leads_tells_how_old_its_hints_are(world: ConfinedWorld) -> None:
+    [age] = re.findall(r"^tidecast_board_age_seconds (\S+)", world.metrics(), flags=re.MULTILINE)
+
+    assert 0 <= float(age) < 600
+    assert "tidecast_relay_connected" not in world.metrics()
+
+
 def test_a_changed_file_takes_effect_without_a_restart(world: ConfinedWorld) -> None:
     world.write(prometheus={"url": "http://127.0.0.1:1", "timeoutSeconds": 1})
     try:
@@ -197,3 +204,4 @@ def test_an_operator_that_was_put_to_rest_stands_by(world: ConfinedWorld) -> Non
     world.wait_for(lambda: "standing by, tidecast-clean-up leads" in world.told)
     world.wait_for(lambda: "tidecast_leader 0.0" in world.metrics())
     assert "tidecast_forecaster_condition{" not in world.metrics()
+    assert "tidecast_board_age_seconds" not in world.metrics()

@@ -12,6 +12,7 @@ from builders.alerts import (
     CUSTOM,
     EXTERNAL,
     LEADER,
+    OUTLETS,
     PREDICTOR,
     STANDBY,
     complaints,
@@ -54,6 +55,14 @@ def gone(*words: str) -> dict[str, str]:
         name: then(values.replace(f"x{12 * 60 - 1}", "x59"), "stale")
         for name, values in well().items()
         if any(word in name for word in words)
+    }
+
+
+def cut_off(follower):
+    """It hears nobody from the end of the first hour on."""
+    return {
+        f"tidecast_relay_connected{{{follower}}}": then(HOUR, steady(0)),
+        f"tidecast_board_age_seconds{{{follower}}}": then(steady(20, 60), rising(60, 80)),
     }
 
 
@@ -128,6 +137,20 @@ TROUBLES = {
         },
         "59m",
         "65m",
+    ),
+    "pods that only answer are cut off": Trouble("TidecastFollowerCutOff", cut_off(OUTLETS), "68m", "70m"),
+    "an operator that stands by is cut off": Trouble("TidecastFollowerCutOff", cut_off(STANDBY), "68m", "70m"),
+    "a pod that was started meanwhile never heard of a cycle": Trouble(
+        "TidecastFollowerCutOff",
+        {
+            f"tidecast_relay_connected{{{OUTLETS}}}": then("_x60", steady(0)),
+            f"tidecast_board_age_seconds{{{OUTLETS}}}": "stale",
+        },
+        "64m",
+        "66m",
+    ),
+    "boards do not come through a connection that stands": Trouble(
+        "TidecastFollowerCutOff", cut_off(OUTLETS) | {f"tidecast_relay_connected{{{OUTLETS}}}": steady(1)}, "68m", "70m"
     ),
     "the API server does not reach the external metrics": Trouble(
         "TidecastMetricsApiUnavailable", {unavailable(EXTERNAL): then(steady(0, 60), steady(1))}, "69m", "71m"

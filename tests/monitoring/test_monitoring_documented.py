@@ -29,6 +29,8 @@ NOT_DRAWN = {
     "tidecast_forecast_resources_left_out",
     "tidecast_floors_complete",
     "tidecast_certificate_expiry_timestamp_seconds",
+    "tidecast_relay_connected",
+    "tidecast_board_age_seconds",
 }
 TARGET = {"cluster", "namespace", "job", "instance", "le", "__name__"}
 SECONDS = {"m": 60, "h": 3600}

@@ -92,9 +92,16 @@ class Network:
         self.stack.push_async_callback(server.stop)
         return server
 
+    def client(self, replica: Replica, *, pace: Pace = SOON, tls: TlsFiles | None = None) -> RelayClient:
+        """The client of *replica*, which does not follow yet."""
+        return RelayClient(f"{NAME}:{self.port}", replica.noticeboard, leads=replica.is_leader, tls=tls, pace=pace)
+
     def follow(self, replica: Replica, *, pace: Pace = SOON, tls: TlsFiles | None = None) -> asyncio.Task[None]:
         """Starts the client of *replica*."""
-        client = RelayClient(f"{NAME}:{self.port}", replica.noticeboard, leads=replica.is_leader, tls=tls, pace=pace)
+        return self.run(self.client(replica, pace=pace, tls=tls))
+
+    def run(self, client: RelayClient) -> asyncio.Task[None]:
+        """Starts a client."""
         task = asyncio.create_task(client.run())
         self.stack.push_async_callback(_ended, task)
         return task

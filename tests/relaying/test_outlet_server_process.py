@@ -101,6 +101,9 @@ class Running:
                 await asyncio.sleep(0.1)
 
 
+CUT_OFF, CONNECTED = "\ntidecast_relay_connected 0.0\n", "\ntidecast_relay_connected 1.0\n"
+
+
 @pytest.fixture
 def here(tmp_path):
     made = Running(tmp_path)
@@ -116,6 +119,19 @@ async def test_it_is_ready_as_soon_as_its_certificate_is_there_whether_anybody_l
     await here.says("/readyz", 200)
 
     await here.answers("no cycle has completed")
+
+
+async def test_it_tells_whether_it_hears_the_leader_and_that_what_it_shows_has_an_age(here):
+    here.issue()
+    here.start()
+    await here.says("/metrics", 200, CUT_OFF)
+    async with here.led():
+        await here.says("/metrics", 200, CONNECTED)
+        here.show(expire_time=NEVER)
+        await here.says("/metrics", 200, "\ntidecast_board_age_seconds ")
+
+    await here.says("/metrics", 200, CUT_OFF)
+    await here.says("/metrics", 200, "\ntidecast_board_age_seconds ")
 
 
 async def test_it_answers_what_the_leader_tells_and_when_that_is_gone_what_it_knew_until_the_hint_expires(here):

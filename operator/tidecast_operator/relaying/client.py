@@ -69,6 +69,11 @@ class RelayClient:
         self._pace = pace or Pace()
         self._heard = False
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the leader is heard now. In any thread."""
+        return self._heard
+
     async def run(self) -> None:
         """Follow whoever leads, until cancelled."""
         failures = 0
@@ -77,9 +82,9 @@ class RelayClient:
                 failures = 0
                 await asyncio.sleep(self._pace.heartbeat_seconds)
                 continue
-            self._heard = False
             refusals = await self._follow()
             failures = 1 if self._heard else failures + 1
+            self._heard = False
             if failures == FAILURES_BEFORE_WARNING:
                 _log.warning("no replica relays, the last board ages: %s", "; ".join(refusals))
             await asyncio.sleep(self._pace.pause_seconds(failures))
