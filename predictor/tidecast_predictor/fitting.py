@@ -3,6 +3,7 @@ Makes a model from a recording: learns from all but its last part, chooses, cali
 """
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ def fit(
     progress: Progress,
     deadline: float,
     watch: Watch = lambda _updates, _error: None,
+    served: Checkpoint | None = None,
 ) -> Checkpoint:
     """
     Train on all but the last part of *snapshot*, choose the best state on that part, calibrate and score it there.
@@ -47,6 +49,8 @@ def fit(
         progress: Is told how far it is.
         deadline: In `time.monotonic()`; what was learnt by then is the result.
         watch: Is told of every validation.
+        served: What is there already. Two trainings on nearly the same history differ by chance: calibrated anew it stays,
+            unless the new one is better on the held-out part. It is changed.
 
     Raises:
         RecordingTooShort: If the recording is too short for the horizon.
@@ -80,8 +84,12 @@ def fit(
     updates = learner.run(settings.updates, progress, deadline=deadline)
     model = learner.best.eval()
     calibrate(model, [validation.held_out()])
-    scores = validation.score(model)
-    trained_time = int(time.time())
+    scores, now = validation.score(model), int(time.time())
+    if served is not None and served.model.architecture == architecture:
+        calibrate(served.model, [validation.held_out()])
+        again = validation.score(served.model)
+        if again.error <= scores.error:
+            return replace(served, scores=again, version=version_of(served.model, now))
     return Checkpoint(
         model=model,
         pool=reference.pool,
@@ -89,8 +97,8 @@ def fit(
         start_time=snapshot.start_time,
         end_time=snapshot.end_time,
         updates=updates,
-        trained_time=trained_time,
-        version=version_of(model, trained_time),
+        trained_time=now,
+        version=version_of(model, now),
     )
 
 

@@ -81,6 +81,11 @@ class Forecaster:
         self._served = _Served(checkpoint, Streams(checkpoint.model, before=before))
         logger.info("serving %s: %s", checkpoint.version, checkpoint.scores.describe())
 
+    @property
+    def served(self) -> Checkpoint | None:
+        """The model that speaks; None while there is none."""
+        return None if self._served is None else self._served.checkpoint
+
     def decline(self, reason: str) -> None:
         """Tell, as long as no model is served, that one was trained and why it does not speak."""
         self._why_no_model = reason

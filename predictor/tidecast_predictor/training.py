@@ -41,7 +41,7 @@ __all__ = ["Trainer", "TrainingSettings"]
 logger = logging.getLogger(__name__)
 
 _PREFIX = ".training-"
-_JOB, _GRAPH, _VALUES = "job.json", "graph.npz", "values.npy"
+_JOB, _GRAPH, _VALUES, _SERVED = "job.json", "graph.npz", "values.npy", "served"
 _STEPS_AT_ONCE = 360
 _NICENESS = 10
 _GRACE_SECONDS = 120  # beyond its budget a training is stuck, and ended
@@ -149,6 +149,8 @@ class Trainer:
         times = np.arange(held.start_time, held.end_time + 1, held.step_seconds, dtype=np.int64)
         _write_values(folder / _VALUES, self._history, graph.services, times)
         np.savez(folder / _GRAPH, calls=graph.calls, rates=graph.rates)
+        if (served := self._forecaster.served) is not None:
+            checkpoints.save(served, folder / _SERVED)
         (folder / _JOB).write_text(json.dumps(asdict(job)))
 
     def _follow(self, folder: Path, deadline: float) -> None:
@@ -185,11 +187,13 @@ class Trainer:
                 self._status = replace(self._status, progress=min(1.0, float(line)))
 
     def _adopt(self, folder: Path) -> str:
-        """Serve the trained model if it is better than the naive methods; the outcome in words."""
+        """Serve what came out if it is better than the naive methods; the outcome in words."""
         trained = checkpoints.newest(folder)
         if trained is None:
             raise TrainingFailed("the trained model cannot be loaded")
-        comparison = trained.scores.describe()
+        comparison, served = trained.scores.describe(), self._forecaster.served
+        if served is not None and served.trained_time == trained.trained_time:
+            comparison += "; it stays, as a newly trained one is no better there"
         if not trained.scores.is_better:
             reason = f"not served: {comparison}"
             self._forecaster.decline(reason)
@@ -258,6 +262,7 @@ def learn(folder: Path) -> None:
         settings,
         progress=lambda done: print(f"{done:.3f}", flush=True),  # noqa: T201 - the way to the parent
         deadline=time.monotonic() + deadline - time.time(),
+        served=checkpoints.newest(folder / _SERVED),
     )
     checkpoints.save(trained, folder)
 

@@ -89,9 +89,10 @@ def part(snapshot: Snapshot, begin: int, end: int) -> Snapshot:
     return replace(snapshot, end_time=end_time, values=snapshot.values[begin:end])
 
 
-def train(snapshot: Snapshot, **changes: Any) -> Checkpoint:
+def train(snapshot: Snapshot, *, served: Checkpoint | None = None, **changes: Any) -> Checkpoint:
     """A model trained for a moment."""
-    return fit(snapshot, replace(QUICK, **changes), progress=lambda _: None, deadline=time.monotonic() + QUICK.seconds)
+    settings, deadline = replace(QUICK, **changes), time.monotonic() + QUICK.seconds
+    return fit(snapshot, settings, progress=lambda _: None, deadline=deadline, served=served)
 
 
 def untrained(**changes: Any) -> Checkpoint:

@@ -2,6 +2,7 @@
 Learning: what it finds where there is something to find, and that it admits where there is nothing.
 """
 
+import copy
 import time
 from dataclasses import replace
 
@@ -29,6 +30,11 @@ def trained():
     return train(seasonal(40))
 
 
+def load_again(checkpoint):
+    """The same in a model of its own."""
+    return replace(checkpoint, model=copy.deepcopy(checkpoint.model))
+
+
 def test_a_season_is_learnt_and_beats_both_naive_methods(trained):
     scores = trained.scores
     assert scores.is_better
@@ -40,6 +46,40 @@ def test_on_a_random_walk_the_model_does_not_claim_to_be_better():
     scores = train(random_walk(960)).scores
     assert not scores.is_better
     assert scores.best_naive is ModelKind.LAST_VALUE
+
+
+def test_a_served_model_stays_where_a_new_one_is_no_better(trained):
+    served = load_again(trained)
+
+    again = train(seasonal(40), updates=1, served=served)
+
+    assert torch.equal(again.model.recent.weight, trained.model.recent.weight)
+    assert (again.trained_time, again.updates) == (trained.trained_time, trained.updates)
+    assert again.scores.error <= train(seasonal(40), updates=1).scores.error
+
+
+def test_a_served_model_goes_where_a_new_one_is_better(trained):
+    poor = train(seasonal(40), updates=1)
+
+    again = train(seasonal(40), served=poor)
+
+    assert torch.equal(again.model.recent.weight, trained.model.recent.weight)
+
+
+def test_a_served_model_of_another_horizon_goes(trained):
+    again = train(seasonal(40), updates=1, horizon_steps=3, served=load_again(trained))
+
+    assert again.model.architecture.horizon_steps == 3
+
+
+def test_a_served_model_that_stays_is_calibrated_on_the_newest_history(trained):
+    served = load_again(trained)
+    with torch.no_grad():
+        served.model.calibration.mul_(9.0)
+
+    again = train(seasonal(40), updates=1, served=served)
+
+    assert torch.allclose(again.model.calibration, trained.model.calibration)
 
 
 def test_who_follows_whom_is_learnt_from_the_graph_alone():

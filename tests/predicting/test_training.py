@@ -10,6 +10,7 @@ import pytest
 from builders.recordings import QUICK, random_walk, seasonal
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.status import TrainingState
+from tidecast_predictor.checkpoint import newest
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
 from tidecast_predictor.training import Trainer, learn
@@ -65,6 +66,23 @@ def test_a_training_that_fails_says_why():
     status = finished(training)
     assert status.state is TrainingState.FAILED
     assert "48 steps are too few to train for 40 steps ahead" in status.message
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_served_model_stays_where_a_new_one_is_no_better(tmp_path):
+    training, forecaster = trainer(seasonal(40), tmp_path)
+    training.start()
+    finished(training)
+    before = forecaster.model_info()
+
+    training.start(replace(QUICK, updates=1, seed=1))
+    status = finished(training)
+
+    after = forecaster.model_info()
+    assert status.message.endswith("; it stays, as a newly trained one is no better there")
+    assert (after.kind, after.trained_time) == (ModelKind.GCN_GRU, before.trained_time)
+    assert {after.version} < {path.name for path in tmp_path.iterdir()} | {before.version}
+    assert newest(tmp_path).version == after.version
 
 
 def test_too_little_history_starts_no_training():
