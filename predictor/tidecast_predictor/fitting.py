@@ -29,7 +29,7 @@ _SCORED_SERVICES = 256  # of more a sample is held out: enough for a mean within
 _PATCH = 32
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it may cost, and who is told
     snapshot: Snapshot,
     settings: TrainingSettings,
     *,
