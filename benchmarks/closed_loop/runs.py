@@ -56,9 +56,12 @@ class Run:
 
     @property
     def hints(self) -> str:
-        """How hints were made."""
+        """How hints were made, and from how much of a past."""
         told = self.settings
-        return f"lead {told.lead:g}, p{100 * told.quantile:g}, share {told.share:g}" if told.has_forecasts else ""
+        if not told.has_forecasts:
+            return ""
+        how = f"lead {told.lead:g}, p{100 * told.quantile:g}, share {told.share:g}"
+        return f"{how}, {told.history_hours:.3g} h of history"
 
     @property
     def world(self) -> tuple[object, ...]:

@@ -154,8 +154,9 @@ def settings() -> kopf.OperatorSettings:
     chosen.persistence.finalizer = f"{GROUP}/none"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
-    # kopf would kill its thread where the end of the watches takes long, and a SIGKILL to a thread ends the process.
-    chosen.process.ultimate_exiting_timeout = None
+    # Watches that do not end would leave changes unseen for ever: then kopf kills its thread, and so the process, which
+    # starts anew. On a busy host they may take long.
+    chosen.process.ultimate_exiting_timeout = 120
     return chosen
 
 

@@ -104,7 +104,7 @@ class PublishedHint:
 
     Attributes:
         replicas: That were asked for.
-        floor: That a HorizontalPodAutoscaler was given; the replicas where it is not told.
+        floor: That was asked for; the replicas where it is not told.
         current_replicas: Ready ones when it was made; None if that was not known.
         load: That autoscalers were told.
         per_replica: What one replica carries.

@@ -50,11 +50,11 @@ class Checkpoint:
         model: Calibrated, in evaluation mode.
         pool: What is usual among the services it was trained on.
         scores: On the part of history that was held out, when it was calibrated.
-        start_time: Of the history it was trained on, unix seconds.
+        start_time: Of the history that its network was trained on, unix seconds.
         end_time: Of that history, unix seconds.
         updates: Optimiser steps taken.
-        trained_time: When the training ended, unix seconds.
-        version: Names it: when it was trained or calibrated anew, and a digest of its weights.
+        trained_time: When the training ended, or the last one that it outdid, after which it was calibrated anew; unix seconds.
+        version: Names it: `trained_time`, and a digest of its weights.
     """
 
     model: GcnGru
@@ -79,16 +79,12 @@ class Checkpoint:
         )
 
 
-def version_of(model: GcnGru, made_time: int) -> str:
+def version_of(model: GcnGru, trained_time: int) -> str:
     """A name that sorts by time and tells two models of one second apart."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(made_time))}-{_digest(model)}"
-
-
-def _digest(model: GcnGru) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()[:4]
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(trained_time))}-{digest.hexdigest()[:4]}"
 
 
 def save(checkpoint: Checkpoint, directory: Path) -> Path:
@@ -190,7 +186,7 @@ def _build(facts: Mapping[str, Any], weights: dict[str, torch.Tensor]) -> Checkp
         raise ValueError(f"{broken[0]} is not finite")
     if model.architecture.quantiles != QUANTILES:
         raise ValueError(f"its model's quantiles are {model.architecture.quantiles}, not {QUANTILES}")
-    if not facts["version"].endswith(f"-{_digest(model)}"):
+    if version_of(model, facts["trainedTime"]) != facts["version"]:
         raise ValueError(f"its weights are not those of version {facts['version']}")
     scores = facts["scores"]
     naive_errors = {ModelKind(kind): error for kind, error in scores["naive_errors"].items()}

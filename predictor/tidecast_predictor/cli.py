@@ -56,7 +56,7 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     add("--horizon-steps", type=_positive, default=training.horizon_steps, help="steps a forecast reaches ahead")
     add("--training-seconds", type=_positive, default=int(training.seconds), help="wall time of one training")
     add("--training-threads", type=_positive, help="CPU threads of a training; left out, half of the processors")
-    add("--retrain-seconds", type=_positive, default=DAY_SECONDS, help="age at which a model is trained anew")
+    add("--retrain-seconds", type=_positive, default=DAY_SECONDS, help="after a training until the next one")
     add("--device", help="cpu or cuda; left out, cuda where there is one")
     command.set_defaults(run=_serve)
 

@@ -2,6 +2,7 @@
 Makes a model from a recording: learns from all but its last part, chooses, calibrates and scores on that part.
 """
 
+import copy
 import time
 from dataclasses import replace
 
@@ -50,7 +51,8 @@ def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it m
         deadline: In `time.monotonic()`; what was learnt by then is the result.
         watch: Is told of every validation.
         served: What is there already. Two trainings on nearly the same history differ by chance: calibrated anew it stays,
-            unless the new one is better on the held-out part. It is changed.
+            unless the new one is better on the held-out part. One of another shape goes, and one that has learnt
+            from what is held out here, as when history was filled with what was before.
 
     Raises:
         RecordingTooShort: If the recording is too short for the horizon.
@@ -85,11 +87,13 @@ def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it m
     model = learner.best.eval()
     calibrate(model, [validation.held_out()])
     scores, now = validation.score(model), int(time.time())
-    if served is not None and served.model.architecture == architecture:
-        calibrate(served.model, [validation.held_out()])
-        again = validation.score(served.model)
+    held_out_time = snapshot.start_time + split.training_steps * snapshot.step_seconds
+    if served is not None and served.model.architecture == architecture and _learnt_until(served) <= held_out_time:
+        before = copy.deepcopy(served.model)
+        calibrate(before, [validation.held_out()])
+        again = validation.score(before)
         if again.error <= scores.error:
-            return replace(served, scores=again, version=version_of(served.model, now))
+            return replace(served, model=before, scores=again, trained_time=now, version=version_of(before, now))
     return Checkpoint(
         model=model,
         pool=reference.pool,
@@ -100,6 +104,14 @@ def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it m
         trained_time=now,
         version=version_of(model, now),
     )
+
+
+def _learnt_until(checkpoint: Checkpoint) -> int:
+    """Where the part of its history ends that it was trained on, unix seconds."""
+    architecture = checkpoint.model.architecture
+    steps = (checkpoint.end_time - checkpoint.start_time) // architecture.step_seconds + 1
+    known = Split.of(steps, architecture.horizon_steps).training_steps
+    return checkpoint.start_time + known * architecture.step_seconds
 
 
 def periods_told_by(seconds: float) -> tuple[int, ...]:

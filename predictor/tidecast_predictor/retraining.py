@@ -30,7 +30,7 @@ class Schedule:
     How often the predictor trains without being asked.
 
     Attributes:
-        retrain_seconds: The age of a model at which the next training starts.
+        retrain_seconds: After a training until the next one.
         look_seconds: The time between two looks at whether one is due.
     """
 

@@ -28,6 +28,7 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import TrainingState, TrainingStatus
 from tidecast_predictor import checkpoint as checkpoints
+from tidecast_predictor.checkpoint import Checkpoint
 from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.history import History
@@ -187,22 +188,36 @@ class Trainer:
                 self._status = replace(self._status, progress=min(1.0, float(line)))
 
     def _adopt(self, folder: Path) -> str:
-        """Serve what came out if it is better than the naive methods; the outcome in words."""
+        """
+        Serve what came out; the outcome in words.
+
+        A new model has to be better than the naive methods. One that is served already goes on until a better one comes.
+        """
         trained = checkpoints.newest(folder)
         if trained is None:
             raise TrainingFailed("the trained model cannot be loaded")
-        comparison, served = trained.scores.describe(), self._forecaster.served
-        if served is not None and served.trained_time == trained.trained_time:
+        comparison = trained.scores.describe()
+        stays = _is_same(trained, self._forecaster.served)
+        if stays:
             comparison += "; it stays, as a newly trained one is no better there"
-        if not trained.scores.is_better:
+        elif not trained.scores.is_better:
             reason = f"not served: {comparison}"
             self._forecaster.decline(reason)
             return reason
         if self._directory is not None:
-            (folder / trained.version).replace(self._directory / trained.version)
+            target = self._directory / trained.version
+            shutil.rmtree(target, ignore_errors=True)
+            (folder / trained.version).replace(target)
             checkpoints.prune(self._directory)
         self._forecaster.serve(trained)
         return f"serving {trained.version}: {comparison}"
+
+
+def _is_same(trained: Checkpoint, served: Checkpoint | None) -> bool:
+    """Whether what came out of a training is the network that was served before."""
+    return served is not None and all(
+        getattr(trained, name) == getattr(served, name) for name in ("start_time", "end_time", "updates")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,9 @@ def entry(
     return replace(made, **changes)
 
 
-def hint(replicas: int) -> Hint:
-    """One that asks for so many."""
-    return Hint(replicas, replicas, 2, 100.0 * replicas, Capacity(100.0), NOW + 180, "as the test says")
+def hint(replicas: int, *, floor: int | None = None) -> Hint:
+    """One that asks for so many, and holds a floor, its own replicas unless it is higher."""
+    return Hint(replicas, floor or replicas, 2, 100.0 * replicas, Capacity(100.0), NOW + 180, "as the test says")
 
 
 def board(*entries: Entry) -> Board:

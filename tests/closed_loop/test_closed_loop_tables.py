@@ -135,7 +135,7 @@ def test_the_command_writes_tables_a_picture_and_the_document(tmp_path):
     command = [sys.executable, CLOSED_LOOP / "tables.py", f"--out={tmp_path}", f"--readme={document}"]
     subprocess.run(command, check=True, capture_output=True)
 
-    told = "| rhythm | external | lead 120, p90, share 0.85 | 0 |"
+    told = "| rhythm | external | lead 120, p90, share 0.85, 1 h of history | 0 |"
     assert told in document.read_text()
     assert told in (tmp_path / "runs.md").read_text()
     assert (tmp_path / "rhythm-0.png").stat().st_size > 0

@@ -46,8 +46,8 @@ def checkout(namespace):
     return deployment, forecast_body() | {"metadata": {"namespace": namespace, "name": "checkout"}}
 
 
-def test_kopf_never_kills_its_thread_which_would_end_the_whole_process():
-    assert settings().process.ultimate_exiting_timeout is None
+def test_watches_have_two_minutes_to_end_before_kopf_kills_the_process():
+    assert settings().process.ultimate_exiting_timeout == 120
 
 
 async def test_the_picture_follows_the_cluster(definitions, apply, namespace):

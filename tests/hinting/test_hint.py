@@ -91,6 +91,27 @@ def test_less_demand_while_a_caller_fails_is_not_believed():
     assert hints[-1].replicas == 1
 
 
+def test_a_floor_is_held_after_the_guard_as_after_any_other_hint():
+    fails = [False] * 2 + [True] * 9 + [False] * 7
+    hints = decided_in_turn(*[900.0] * 2, *[100.0] * 16, caller_fails=fails)
+
+    assert [hint.replicas for hint in hints[11:]] == [1] * 7
+    assert [hint.floor for hint in hints[11:]] == [9, 9, 9, 9, 1, 1, 1]
+
+
+def test_a_caller_that_fails_again_is_guarded_again():
+    fails = [False] * 2 + [True] * 9 + [False] + [True] * 3
+    hints = decided_in_turn(*[900.0] * 2, *[100.0] * 13, caller_fails=fails)
+
+    assert [hint.replicas for hint in hints[11:]] == [1, 9, 9, 9]
+
+
+def test_a_dip_of_one_step_is_no_reason_to_rise_step_by_step():
+    hints = decided_in_turn(2000.0, 300.0, 2000.0, current_replicas=[20, 20, 3])
+
+    assert [hint.replicas for hint in hints] == [20, 3, 20]
+
+
 def test_the_guard_does_not_hold_up_a_rise():
     assert [hint.replicas for hint in decided_in_turn(300.0, 800.0, caller_fails=True)] == [3, 8]
 

@@ -31,6 +31,12 @@ def test_a_hint_raises_the_floor_to_what_it_asks_for_but_not_above_the_ceiling(a
     assert step == Raise(autoscaler(), Claim(2, floor, "checkout"))
 
 
+def test_a_floor_follows_what_is_held_and_not_what_metrics_are_told():
+    step = only_step(board(entry(hint=hint(3, floor=9))), autoscaler())
+
+    assert step == Raise(autoscaler(), Claim(2, 9, "checkout"))
+
+
 @pytest.mark.parametrize("asked", [1, 2])
 def test_an_autoscaler_whose_floor_is_high_enough_is_not_touched(asked):
     assert plan(board(entry(replicas=asked)), [autoscaler()], NOW).steps == ()

@@ -37,6 +37,37 @@ def expressions():
     return found + re.findall(r"`(max\(.+?\))`", PAGE.replace("\n", " "))
 
 
+@pytest.mark.real("promtool")
+def test_the_scrape_configuration_is_one_that_prometheus_takes(tmp_path):
+    (config,) = documents("scrape_configs")
+    for job in config["scrape_configs"]:
+        # Debian's Prometheus knows no Kubernetes: that alone is left out of what it is asked.
+        assert job.pop("kubernetes_sd_configs") == [{"role": "endpoints", "namespaces": {"names": ["tidecast-system"]}}]
+        assert job["honor_labels"]
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+
+    done = subprocess.run(
+        [binaries.find("promtool"), "check", "config", path], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_scrape_configuration_keeps_what_serves_metrics():
+    (config,) = documents("scrape_configs")
+    (kept,) = config["scrape_configs"][0]["relabel_configs"]
+    name, port = kept["regex"].split(";")
+    manifests = [
+        body for path in (ROOT / "manifests").glob("*/*.yaml") for body in yaml.safe_load_all(path.read_text())
+    ]
+    services = [body for body in manifests if body and body["kind"] == "Service"]
+    named = [one for one in services if one["metadata"]["labels"]["app.kubernetes.io/name"] == name]
+
+    serving = {one["metadata"]["name"] for one in named if port in {each["name"] for each in one["spec"]["ports"]}}
+    assert serving >= {"tidecast-operator", "tidecast-predictor"}
+
+
 def test_every_series_is_explained_with_its_type_and_labels_and_no_other():
     told = [(name, kind, tuple(labels.split(", ")) if labels else ()) for name, kind, labels, _ in TABLE]
 

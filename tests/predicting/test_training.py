@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders.recordings import QUICK, random_walk, seasonal
+from builders.recordings import QUICK, random_walk, seasonal, train
 from tidecast_contract.forecast import ModelKind
 from tidecast_contract.status import TrainingState
 from tidecast_predictor.checkpoint import newest
@@ -73,16 +73,27 @@ def test_a_served_model_stays_where_a_new_one_is_no_better(tmp_path):
     training, forecaster = trainer(seasonal(40), tmp_path)
     training.start()
     finished(training)
-    before = forecaster.model_info()
+    before = forecaster.served
 
     training.start(replace(QUICK, updates=1, seed=1))
     status = finished(training)
 
-    after = forecaster.model_info()
     assert status.message.endswith("; it stays, as a newly trained one is no better there")
-    assert (after.kind, after.trained_time) == (ModelKind.GCN_GRU, before.trained_time)
-    assert {after.version} < {path.name for path in tmp_path.iterdir()} | {before.version}
-    assert newest(tmp_path).version == after.version
+    assert forecaster.served.updates == before.updates
+    assert newest(tmp_path).version == forecaster.served.version
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_served_model_stays_also_where_neither_is_better_than_naive_methods():
+    recording = random_walk(480)
+    training, forecaster = trainer(recording, updates=1)
+    forecaster.serve(train(recording, updates=5))
+
+    training.start()
+
+    assert finished(training).message.startswith(f"serving {forecaster.served.version}: ")
+    assert forecaster.served.updates == 5
+    assert not forecaster.served.scores.is_better
 
 
 def test_too_little_history_starts_no_training():

@@ -75,13 +75,26 @@ def test_a_load_that_is_no_number_stays_none():
 
 @pytest.mark.parametrize(
     ("path", "named"),
-    [(("scaling", "mode"), "mode"), (("scaling", "signal"), "signal"), (("hint", "limited_by"), "limited_by")],
+    [(("scaling", "mode"), "mode"), (("scaling", "signal"), "signal")],
 )
 def test_a_word_that_is_not_known_is_named(path, named):
     message = pb.Board.FromString(encode(board()))
     setattr(getattr(message.entries[0], path[0]), path[1], "Tomorrow")
     with pytest.raises(Unreadable, match=rf"{named} is 'Tomorrow'"):
         decode(message.SerializeToString())
+
+
+def test_a_limit_that_only_another_version_knows_is_none():
+    message = pb.Board.FromString(encode(board()))
+    message.entries[0].hint.limited_by = "Tomorrow"
+    came = decode(message.SerializeToString())
+    assert came.entries["shop", "checkout"].hint.limited_by is Limit.NONE
+
+
+def test_a_floor_that_is_not_told_is_that_of_the_replicas():
+    message = pb.Board.FromString(encode(board(1, entry())))
+    message.entries[0].hint.ClearField("floor")
+    assert decode(message.SerializeToString()).entries["shop", "checkout"].hint.floor == 8
 
 
 def test_an_entry_for_no_workload_is_refused():

@@ -10,6 +10,8 @@ import pytest
 from builders.replays import STEP, recording, replayed, subject, waves
 from tidecast_contract.features import READY_REPLICAS, REQUESTS, index_of
 from tidecast_operator.replaying.candidates import Asked, Subject, choose
+from tidecast_operator.replaying.forecasting import MethodForecasts
+from tidecast_operator.replaying.hinting import Hinting
 from tidecast_operator.replaying.replay import ALONE, FORESEEN, HINTED
 from tidecast_operator.replaying.report import rows_of
 
@@ -97,6 +99,19 @@ async def test_a_floor_never_lowers_what_the_load_asks_for():
     outcome = await replayed(subject(waves()), change=tiny, always=True)
 
     np.testing.assert_array_equal(outcome.trace.ready[HINTED], outcome.trace.ready[ALONE])
+
+
+async def test_a_floor_is_held_for_five_minutes_as_the_operator_holds_it():
+    what = subject(waves(720))
+    hinting, forecasts = Hinting(what, window_steps=60, always=True), MethodForecasts("perfect", what)
+    floors = []
+    for step in range(600, 607):
+        forecast = await forecasts.at(step)
+        said = replace(forecast, values=forecast.values * np.float32(3 if step == 600 else 1e-3))
+        floors.append(int(hinting.after(step, said, np.array([3, 3])).floors[0]))
+
+    assert floors == [floors[0]] * 5 + [1] * 2
+    assert floors[0] > 3
 
 
 async def test_hints_stay_within_the_bounds_of_the_autoscaler():

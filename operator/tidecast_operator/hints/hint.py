@@ -6,7 +6,7 @@ after the hint was lower for a while; whoever follows the hint as a metric waits
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tidecast_contract.features import CPU, Feature
@@ -52,7 +52,7 @@ class Hint:
 
     Attributes:
         replicas: At least 1.
-        floor: The highest `replicas` of the last `Facts.hold_seconds`: what a minimum that others count down to may fall to.
+        floor: The highest replicas of the last `Facts.hold_seconds`, within the bounds: what a minimum may fall to.
         current_replicas: Ready ones as last measured; None if that is not known.
         load: What autoscalers that divide by `per_replica` have to be told to arrive at `replicas`, in the signal's unit.
         capacity: What one replica carries.
@@ -126,6 +126,7 @@ def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
     memory = _remember(asked, facts)
     if memory.guarded > asked:
         asked, limit = memory.guarded, Limit.DOMINO_GUARD
+        memory = replace(memory, asked=(*memory.asked[:-1], (facts.now, asked)))
     replicas, bound = _bounded(asked, scaling)
     floor, _ = _bounded(max(asked, *(before for _, before in memory.asked)), scaling)
     limit = bound or limit
@@ -144,7 +145,7 @@ def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
 
 def _rising(needed: int, facts: Facts, scaling: Scaling) -> tuple[int, Limit]:
     base = max(facts.current_replicas or 0, scaling.min_replicas)
-    before = facts.memory.asked[-1][1] if facts.memory.asked else 0
+    before = max((replicas for _, replicas in facts.memory.asked), default=0)
     # Ready replicas that vanish are no reason to ask for fewer.
     highest = max(math.floor(RISE_FACTOR * base), base + RISE_REPLICAS, before)
     return (highest, Limit.RISE_LIMIT) if needed > highest else (needed, Limit.NONE)

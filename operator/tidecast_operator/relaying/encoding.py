@@ -148,7 +148,7 @@ def _from_hint(message: pb.Hint) -> Hint:
     capacity = message.capacity
     return Hint(
         replicas=message.replicas,
-        floor=message.floor,
+        floor=message.floor if message.HasField("floor") else message.replicas,
         current_replicas=message.current_replicas if message.HasField("current_replicas") else None,
         load=message.load,
         capacity=Capacity(
@@ -159,7 +159,8 @@ def _from_hint(message: pb.Hint) -> Hint:
         ),
         effective_time=message.effective_time,
         reason=message.reason,
-        limited_by=_word(Limit, message.limited_by, name="hint.limited_by"),
+        # For people alone: one that only another version knows is no reason to refuse a board.
+        limited_by=Limit(message.limited_by) if message.limited_by in tuple(Limit) else Limit.NONE,
     )
 
 
