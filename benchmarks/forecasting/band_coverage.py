@@ -41,6 +41,7 @@ from tidecast_predictor.evaluation.methods import METHODS
 from tidecast_predictor.evaluation.ours import Settings
 from tidecast_predictor.evaluation.runs import digest_of, key
 from tidecast_predictor.evaluation.splits import Splitting
+from tidecast_predictor.evaluation.tables import Table
 
 OFFSETS = (1, 5, 15, 30)
 HOW = ("mean", "pooled")
@@ -149,15 +150,14 @@ def table(summary: Mapping[str, Any]) -> str:
                 _row(f"{name}, {kind}, {step} ahead", summary, kind, "features", name, "ahead", step)
                 for step in one["ahead"]
             ]
-    columns = [f"{bands}, {how}" for bands in BANDS for how in HOW]
-    head = [f"| p10 to p90, percent | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-    return "\n".join([*head, *rows])
+    columns = (f"{bands}, {how}" for bands in BANDS for how in HOW)
+    return Table(("p10 to p90, percent", *columns), rows).markdown()
 
 
-def _row(label: str, of_bands: Mapping[str, Any], *path: str) -> str:
+def _row(label: str, of_bands: Mapping[str, Any], *path: str) -> tuple[str, ...]:
     told = [reduce(getitem, path, of_bands[bands]) for bands in BANDS]
-    cells = ["" if share is None else f"{100 * share:.1f}" for one in told for share in (one[how] for how in HOW)]
-    return f"| {label} | {' | '.join(cells)} |"
+    shares = (one[how] for one in told for how in HOW)
+    return (label, *("" if share is None else f"{100 * share:.1f}" for share in shares))
 
 
 def _end(steps: Sequence[Mapping[str, Any]], end: Callable[..., Any]) -> dict[str, Any]:

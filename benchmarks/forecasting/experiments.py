@@ -93,6 +93,13 @@ def _all() -> Iterator[Experiment]:
         methods=("dlinear", *PEERS, *ABLATIONS),
     )
     yield Experiment(
+        "meshes-window-12",
+        "And with a window of twelve steps, which costs the peers least: each gets more updates at the same price?",
+        "recordings",
+        (Evaluation("meshes", _ALL_MESHES, window=12),),
+        methods=("dlinear", *PEERS, *ABLATIONS, "gcn-gru-no-record"),
+    )
+    yield Experiment(
         "windows",
         "How much past does a forecast need?",
         "window, steps of a minute",

@@ -27,6 +27,7 @@ from worlds import Known, Worlds
 from tidecast_predictor.evaluation.methods import METHODS, Effort
 from tidecast_predictor.evaluation.scoring import Numbers, truth_at
 from tidecast_predictor.evaluation.summaries import LAST_VALUE, Outcome, median_over_series, relative, scored_series
+from tidecast_predictor.evaluation.tables import Table
 
 _RESULTS, _KEPT = Path("benchmarks/results/forecasting/meshes/results.json"), Path("build/experiments")
 # Results are kept with five digits.
@@ -125,13 +126,11 @@ def summary(rows: Sequence[Mapping[str, Any]], measured: Sequence[dict[str, Any]
 
 def table(means: Sequence[Mapping[str, Any]]) -> str:
     """The rows of `summary` as Markdown, percent under ridge behind the stroke."""
-    lines = [f"| target | step | last value | ridge | ours | {' | '.join(Known)} |", "|" + "---|" * (5 + len(Known))]
+    rows = []
     for row in means:
-        cells = [f"{row[known]:.3f} / {row[f'{known}_percent_under_ridge']:.0f}" for known in Known]
-        lines.append(
-            f"| {row['target']} | {row['step']} | 1 | {row['ridge']:.3f} | {row['ours']:.3f} | {' | '.join(cells)} |"
-        )
-    return "\n".join(lines)
+        cells = (f"{row[known]:.3f} / {row[f'{known}_percent_under_ridge']:.0f}" for known in Known)
+        rows.append((row["target"], str(row["step"]), "1", f"{row['ridge']:.3f}", f"{row['ours']:.3f}", *cells))
+    return Table(("target", "step", "last value", "ridge", "ours", *Known), rows).markdown()
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def observe(stages: Sequence[Stage], *, start: int, steps: int, seed: int) -> ND
             # The step before the first one is only there to look back on.
             ahead = 1 if before is None else 0
             traffic = stage.simulation.between(first + begin - ahead, first + min(begin + _CHUNK, end))
-            counted = _Counts.of(traffic, seed)
+            counted = Counts.of(traffic, seed)
             if before is not None:
                 counted = counted.after(before)
             before = counted.last()
@@ -77,7 +77,7 @@ def observe(stages: Sequence[Stage], *, start: int, steps: int, seed: int) -> ND
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Counts:
+class Counts:
     """What happened in each step: requests (N, T), failures (N, T), buckets (N, T, B), CPU (N, T), gauges (N, T)."""
 
     mesh: Mesh
@@ -89,7 +89,7 @@ class _Counts:
     replicas: Floats
 
     @classmethod
-    def of(cls, traffic: Traffic, seed: int) -> "_Counts":
+    def of(cls, traffic: Traffic, seed: int) -> "Counts":
         """Count a stretch of traffic; requests that no call carried are seen by nobody."""
         callees = np.array([callee for _, callee in traffic.mesh.ends], dtype=np.int64)
         requests = np.zeros_like(traffic.arriving)
@@ -106,14 +106,14 @@ class _Counts:
             traffic.replicas,
         )
 
-    def last(self) -> "_Counts":
+    def last(self) -> "Counts":
         """The last step alone."""
-        return _Counts(self.mesh, *(getattr(self, name)[:, -1:] for name in self.__slots__[1:]))
+        return Counts(self.mesh, *(getattr(self, name)[:, -1:] for name in self.__slots__[1:]))
 
-    def after(self, before: "_Counts") -> "_Counts":
+    def after(self, before: "Counts") -> "Counts":
         """The same, with what was before it in front."""
         joined = (np.concatenate([getattr(before, n), getattr(self, n)], axis=1) for n in self.__slots__[1:])
-        return _Counts(self.mesh, *joined)
+        return Counts(self.mesh, *joined)
 
     def measured(self) -> Floats:
         """All features, (T - 1, N, F): the first step has none before it."""

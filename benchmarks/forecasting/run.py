@@ -1,5 +1,6 @@
 """
-Runs an experiment on simulated recordings, which it makes if they are not there: results.json, table.md, picture.png.
+Runs an experiment on simulated recordings, which it makes if they are not there: results.json, table.md,
+picture.png, and ablations.md where something of ours is taken away.
 
     .venv/bin/python benchmarks/forecasting/run.py --list
     .venv/bin/python benchmarks/forecasting/run.py windows
@@ -14,6 +15,7 @@ import logging
 import sys
 from pathlib import Path
 
+import ablating
 import catalogue
 from drawing import draw
 from experiments import EXPERIMENTS, Experiment
@@ -59,7 +61,11 @@ def run(experiment: Experiment, spending: Spending, *, recordings: Path, kept: P
     settings = {"seeds": spending.seeds, "origins": spending.origins, **effort}
     folder = out / experiment.name
     rows = write_results(experiment, points, settings, folder)
-    return [folder / "results.json", folder / "table.md", draw(experiment, rows, folder / "picture.png")]
+    written = [folder / "results.json", folder / "table.md", draw(experiment, rows, folder / "picture.png")]
+    if ablating.ablations(rows):
+        written.append(folder / "ablations.md")
+        written[-1].write_text(ablating.document(experiment.name, rows))
+    return written
 
 
 def main() -> int:

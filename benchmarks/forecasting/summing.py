@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tidecast_predictor.evaluation.scoring import targets
 from tidecast_predictor.evaluation.summaries import LAST_VALUE, Outcome, References, Scores
+from tidecast_predictor.evaluation.tables import Table
 
 TARGETS = ("rps", "p95_ms", "cpu")
 _MEASURES = ("mae", "rmse")
@@ -154,14 +155,13 @@ def table(experiment: Experiment, rows: Sequence[dict[str, Any]], settings: dict
             cells = list(
                 dict.fromkeys((row["target"], row["step"], row["point"]) for row in rows if row["kind"] == kind)
             )
-            lines.append(f"| target | step | {experiment.axis} | {' | '.join(methods)} |")
-            lines.append("|" + "---|" * (3 + len(methods)))
+            table_rows = []
             for target, step, point in sorted(cells, key=lambda cell: (TARGETS.index(cell[0]), cell[1])):
                 where = {"kind": kind, "target": target, "step": step, "point": point}
                 values = [mean_of([r for r in rows if measure in r], measure, method=m, **where) for m in methods]
-                shown = ["" if value is None else f"{value:.3f}" for value in values]
-                lines.append(f"| {target} | {step} | {point} | {' | '.join(shown)} |")
-            lines.append("")
+                shown = ("" if value is None else f"{value:.3f}" for value in values)
+                table_rows.append((target, str(step), point, *shown))
+            lines.append(Table(("target", "step", experiment.axis, *methods), table_rows).markdown())
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ import catalogue
 import numpy as np
 from meshes import Plan, load_of, mesh_of
 from numpy.typing import NDArray
-from observing import STEP_SECONDS, _Counts
+from observing import STEP_SECONDS, Counts
 from parting import Fan, Guess, PartedFlows, PartedLoad, parted_noise
 from watching import watchers
 
@@ -135,7 +135,7 @@ class Worlds:
             traffic = World(mesh, load, seed=seed, fan=fan, guessed=other).traffic()
             # A measurement is about two ticks, of which the first may lie before the origin.
             first = np.arange(len(some))[:, None] * length + before + np.array(steps) - 1
-            counted = _Counts.of(_at(traffic, np.stack([first, first + 1], axis=2).ravel()), seed)
+            counted = Counts.of(_at(traffic, np.stack([first, first + 1], axis=2).ravel()), seed)
             values = counted.measured()[::2]
             parts.append(values.reshape(-1, self.draws, len(steps), *values.shape[1:]))
         return np.moveaxis(np.concatenate(parts), 2, 4)

@@ -208,6 +208,22 @@ def test_an_experiment_leaves_its_results_behind(recordings, monkeypatch, tmp_pa
     assert {row["point"] for row in results["rows"]} == {"one", "two"}
 
 
+def test_an_experiment_with_ablations_says_what_each_part_is_worth(recordings, monkeypatch, tmp_path):
+    point = Evaluation("one", ("a",), window=6, horizon=4)
+    names = ("gcn-gru", "gcn-gru-no-graph")
+    fakes = registry(**{name: Fake(name, 1.0, spread=5.0) for name in names})
+    monkeypatch.setattr("run.evaluate", lambda *a, **k: evaluate(*a, **k, methods=fakes))
+    paths = run(
+        Experiment("test", "Why?", "axis", (point,), names, measured=(1, 4)),
+        SPENDING,
+        recordings=recordings,
+        kept=tmp_path / "kept",
+        out=tmp_path / "out",
+    )
+    assert paths[-1] == tmp_path / "out/test/ablations.md"
+    assert "| target, steps ahead | no graph |" in paths[-1].read_text()
+
+
 def test_a_quick_experiment_has_the_same_points_on_fewer_recordings():
     for experiment in EXPERIMENTS.values():
         quick = experiment.quick()
