@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tidecast_contract.bands import falls_below, rises_above
 from tidecast_predictor.baselines.method import Answer
 from tidecast_predictor.evaluation.datasets import Dataset
 from tidecast_predictor.evaluation.ours import GcnGruMethod, Settings
@@ -51,7 +52,7 @@ class Tally:
     def of(cls, quantiles: NDArray[np.float32], truth: NDArray[np.float32], thirds: NDArray[np.int64]) -> Self:
         """Of quantiles (S, N, F, H, Q), truths (S, N, F, H), NaN where unknown, and thirds (S, N, H)."""
         known = np.isfinite(truth)
-        sides = (truth < quantiles[..., 0], truth > quantiles[..., -1], known)
+        sides = (falls_below(quantiles[..., 0], truth), rises_above(quantiles[..., -1], truth), known)
         among = [(thirds == third)[:, :, None] & known for third in range(_NO_LOAD + 1)]
         return cls(*(np.stack([(side & one).sum(axis=0) for one in among], axis=-1) for side in sides))
 

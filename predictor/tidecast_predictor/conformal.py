@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tidecast_contract.bands import falls_below, rises_above
 from tidecast_predictor.maturing import maturing
 
 _RATE_OF_ALL = 0.05  # faster, the band swings: up to a horizon's length passes before a change shows
 _RATE_OF_ONE = 0.05
 _WIDEST = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
+_HAIR = 0.03  # of the widest distance; what a quantile on the median can be stretched from
 _NARROWEST = -1.0  # what stays at one value never passes its band, which would else shrink until rounding decides
 
 Numbers = NDArray[np.float32]
@@ -63,8 +65,9 @@ class Stretches:
             told_NFO: What `outer` had been told of it, stretched as it was then.
             truth_NF: NaN where missing.
         """
-        beyond = (truth_NF[..., None] - told_NFO) * self._side
-        known, passed = np.isfinite(beyond), beyond > 0
+        truth_NF1 = truth_NF[..., None]
+        known = np.isfinite(truth_NF1) & np.isfinite(told_NFO)
+        passed = np.where(self._side < 0, falls_below(told_NFO, truth_NF1), rises_above(told_NFO, truth_NF1))
         of_all, of_one = self.of_all_FHO[:, ahead], self.of_one_NFHO[:, :, ahead]
         chance = np.array([min(level, 1 - level) for level in self._outer_levels], dtype=np.float32)
         surprise = np.where(known, passed - chance, 0)
@@ -82,7 +85,10 @@ class Stretches:
         """The quantiles stretched, rising along Q; the median as it was."""
         stretched = quantiles_NFHQ.copy()
         median = quantiles_NFHQ[..., self._middle, None]
-        away = np.exp(np.minimum(self.of_all_FHO + self.of_one_NFHO, _WIDEST)) * self._distances(quantiles_NFHQ)
+        factor = np.exp(np.minimum(self.of_all_FHO + self.of_one_NFHO, _WIDEST))
+        distances = self._distances(quantiles_NFHQ)
+        # Nothing times anything is nothing: of a quantile on the median another one says how much is far.
+        away = factor * np.maximum(distances, _HAIR * distances.max(axis=-1, keepdims=True))
         stretched[..., self._outer] = median + self._side * away
         # Stretched one by one, quantiles of one side could pass each other.
         below, above = stretched[..., : self._middle + 1], stretched[..., self._middle :]
@@ -110,6 +116,22 @@ class Stretches:
     @property
     def _side(self) -> Numbers:
         return np.array([np.sign(level - 0.5) for level in self._outer_levels], dtype=np.float32)
+
+
+def moved(quantiles: Numbers, by: Numbers, levels: tuple[float, ...]) -> Numbers:
+    """
+    All quantiles moved as far as the median was: but one below it that is 0 says how likely nothing is, and stays.
+
+    Args:
+        quantiles: (..., Q), rising along Q.
+        by: (...).
+        levels: Q of them, rising around 0.5.
+    """
+    changed: Numbers = quantiles + by[..., None]
+    below = slice(0, levels.index(0.5))
+    said = quantiles[..., below]
+    changed[..., below] = np.where(said <= 0, np.minimum(said, changed[..., below]), changed[..., below])
+    return changed
 
 
 def stretch_online(quantiles: Numbers, truth: Numbers, levels: tuple[float, ...], steps: NDArray[np.int64]) -> Numbers:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tidecast_contract.services import ServiceId, rows_of
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.conformal import Stretches
+from tidecast_predictor.conformal import Stretches, moved
 from tidecast_predictor.scaling import to_model
 from tidecast_predictor.track_record import TrackRecord, beside
 from tidecast_predictor.windows import Past
@@ -137,8 +137,8 @@ class Corrections:
     def corrected(self, said: Said) -> Numbers:
         """Quantiles on the model's scale as they are to be told, (N, F, H, Q)."""
         median_NFH = self._median(said)
-        moved_NFH = self.record.mixed(beside(median_NFH, said.simple_NFX)) - median_NFH
-        return self.stretches.applied(said.quantiles_NFHQ + moved_NFH[..., None])
+        by_NFH = self.record.mixed(beside(median_NFH, said.simple_NFX)) - median_NFH
+        return self.stretches.applied(moved(said.quantiles_NFHQ, by_NFH, self.architecture.quantiles))
 
     def remembering(self, said: Said, told_NFHQ: Numbers) -> "Corrections":
         """With the forecast of this step and what was told of it, if enough time has passed since the one before."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tidecast_contract.bands import falls_below, rises_above
 from tidecast_contract.forecast import ModelKind
 from tidecast_predictor.config import DAY_SECONDS
 
@@ -193,9 +194,10 @@ def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def coverage(low: NDArray[np.float32], high: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
-    """The share of what came true between *low* and *high*, both included; NaN if nothing did."""
+    """The share of what came true between *low* and *high*, both and rounding included; NaN if nothing did."""
     known = np.isfinite(truth) & np.isfinite(low)
-    return float(((truth >= low) & (truth <= high))[known].mean()) if known.any() else float("nan")
+    inside = ~falls_below(low, truth) & ~rises_above(high, truth)
+    return float(inside[known].mean()) if known.any() else float("nan")
 
 
 def stretch(spread: NDArray[np.float32], error: NDArray[np.float32], level: float) -> float:

@@ -6,6 +6,10 @@ is better to say that all stays as it is, and only what came true can tell where
 (Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006): a weight falls with a power of the mean loss, one of
 each service, feature and step ahead, the farther the more has come true.
 
+One service tells little: where forecasts are about as good, a hundred moments cannot say which is better. All services
+together can, so they share what they begin from: the weights that would suit the feature and step ahead over all of them, of
+which each departs as its own losses say.
+
 Quiet hours tell nothing of a rush: there the newest value is as good as the network, and when the network then forecasts
 what none of the others knows, they would hold it down. So the others are heard as far as forecasts lay apart when they
 were judged; where the network rises above them by more than that, it is the network that speaks.
@@ -25,9 +29,12 @@ Numbers = NDArray[np.float32]
 SIMPLE = ("newest value", "mean of the newest", "usual level")
 """What is weighed against the network, the same for all steps ahead."""
 
-_AT_FIRST = np.log(np.array([0.997, 0.001, 0.001, 0.001], np.float32))  # nothing came true: the network speaks alone
-_IN_THE_END = np.log(np.array([0.7, 0.1, 0.1, 0.1], np.float32))  # where all are as good
+_ALONE = 0.997  # the network's weight while nothing has come true
+_AS_GOOD = 0.5  # and where all are as good
 _POWER = 8.0  # half the loss is 256 times the weight: nearly a choice, and where two are as good their mean is better
+_POWER_OF_ALL = 24.0  # of what all services say; they say it together, so less counts as much
+_OPEN = 0.2  # of the weight that all services share; spread evenly, so that one service can choose what the others would not
+_MOST = 1.0  # of the logarithm of a ratio of losses; one service must not speak for all
 _DOUBT = 5.0  # so many losses count half of what very many do
 _KEPT = 0.99  # of the weight of a loss when the next one comes
 _DEEPENING = 2.0  # a power: twice as far apart as ever judged, the others are heard a quarter
@@ -57,10 +64,18 @@ class TrackRecord:
     apart_NFH: Numbers
 
     @classmethod
-    def none(cls, services: int, features: int, horizon: int, *, squared: bool = False) -> "TrackRecord":
+    def none(
+        cls,
+        services: int,
+        features: int,
+        horizon: int,
+        forecasts: int = 1 + len(SIMPLE),
+        *,
+        squared: bool = False,
+    ) -> "TrackRecord":
         """Before anything came true."""
         shape = (services, features, horizon)
-        weights = np.broadcast_to(np.exp(_AT_FIRST), (*shape, len(_AT_FIRST))).copy()
+        weights = np.broadcast_to(_shared_out(_ALONE, forecasts), (*shape, forecasts)).copy()
         counts, apart = np.zeros((2, *shape), np.float32)
         return cls(squared, np.zeros_like(weights), counts, weights, apart)
 
@@ -72,7 +87,7 @@ class TrackRecord:
             losses_NFHE=np.where(new[:, None, None, None], 0, self.losses_NFHE[rows_N]),
             counts_NFH=np.where(new[:, None, None], 0, self.counts_NFH[rows_N]),
             apart_NFH=np.where(new[:, None, None], 0, self.apart_NFH[rows_N]),
-            weights_NFHE=np.where(new[:, None, None, None], np.exp(_AT_FIRST), self.weights_NFHE[rows_N]),
+            weights_NFHE=np.where(new[:, None, None, None], self._alone, self.weights_NFHE[rows_N]),
         )
 
     def copy(self) -> "TrackRecord":
@@ -102,11 +117,12 @@ class TrackRecord:
         apart_NF[known_NF] = np.maximum(_KEPT * apart_NF, _apart(said_NFE))[known_NF]
         losses_NFE[known_NF] = _KEPT * losses_NFE[known_NF] + loss[known_NF]
         counts_NF[known_NF] = _KEPT * counts_NF[known_NF] + 1
-        floor = _SMALLEST * losses_NFE.max(axis=-1, keepdims=True) + np.float32(1e-30)
-        relative = np.log(losses_NFE + floor)
-        relative -= relative.min(axis=-1, keepdims=True)
-        believed = (counts_NF / (counts_NF + _DOUBT))[..., None]
-        weights = np.exp(_AT_FIRST + believed * (_IN_THE_END - _AT_FIRST - _POWER * relative))
+        floor = _SMALLEST * losses_NFE.max(axis=-1, keepdims=True) + _NEAREST
+        relative_NFE = np.log(losses_NFE + floor)
+        relative_NFE -= relative_NFE.min(axis=-1, keepdims=True)
+        believed_NF1 = (counts_NF / (counts_NF + _DOUBT))[..., None]
+        alone, shared_FE = np.log(self._alone), np.log(_shared(relative_NFE, believed_NF1))
+        weights = np.exp(alone + believed_NF1 * (shared_FE - alone - _POWER * relative_NFE))
         self.weights_NFHE[:, :, ahead] = weights / weights.sum(axis=-1, keepdims=True)
 
     def mixed(self, said_NFHE: Numbers) -> Numbers:
@@ -116,6 +132,35 @@ class TrackRecord:
         # Only what the network says more: where it falls below all the others, too little would be the worse error.
         mixed_NFH += (1 - heard_NFH) * np.maximum(said_NFHE[..., 0] - mixed_NFH, 0)
         return mixed_NFH
+
+    @property
+    def _alone(self) -> Numbers:
+        return _shared_out(_ALONE, self.weights_NFHE.shape[-1])
+
+
+def _shared_out(network: float, forecasts: int) -> Numbers:
+    """Weights of which the network has that much and the others the same each, (E,)."""
+    return np.array([network] + [(1 - network) / (forecasts - 1)] * (forecasts - 1), np.float32)
+
+
+def _shared(relative_NFE: Numbers, believed_NF1: Numbers) -> Numbers:
+    """
+    The weights that all services begin from, (F, E), each service heard as far as it is believed.
+
+    Args:
+        relative_NFE: Logarithms of the losses in that of the least.
+        believed_NF1: In [0, 1].
+    """
+    forecasts = relative_NFE.shape[-1]
+    differing_NF1 = relative_NFE.max(axis=-1, keepdims=True) > 0  # what stands still, foreseen by all, tells nothing
+    believed_NF1 = believed_NF1 * differing_NF1
+    heard_F1 = believed_NF1.sum(axis=0)
+    ratios_NFE = np.clip(relative_NFE - relative_NFE[..., :1], -_MOST, _MOST)
+    mean_FE = (believed_NF1 * ratios_NFE).sum(axis=0) / np.maximum(heard_F1, _NEAREST)
+    weights = np.log(_shared_out(_AS_GOOD, forecasts)) - _POWER_OF_ALL * heard_F1 / (heard_F1 + _DOUBT) * mean_FE
+    weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
+    shared: Numbers = (1 - _OPEN) * weights / weights.sum(axis=-1, keepdims=True) + np.float32(_OPEN / forecasts)
+    return shared
 
 
 def _largest(losses_NFE: Numbers, counts_NF: Numbers) -> Numbers:
@@ -174,7 +219,7 @@ def mix_online(said: Numbers, truth: Numbers, steps: NDArray[np.int64], *, squar
     Returns:
         (S, N, F, H).
     """
-    record = TrackRecord.none(*said.shape[1:4], squared=squared)
+    record = TrackRecord.none(*said.shape[1:], squared=squared)
     mixed = np.empty_like(truth)
     for now, due in enumerate(maturing(steps, said.shape[3])):
         for origin, ahead in due:

@@ -25,6 +25,7 @@ from tidecast_predictor.baselines.dcrnn import dcrnn
 from tidecast_predictor.baselines.dlinear import dlinear
 from tidecast_predictor.baselines.graph_wavenet import graph_wavenet, graph_wavenet_fixed
 from tidecast_predictor.baselines.gru import gru
+from tidecast_predictor.baselines.history_mean import HistoryMean
 from tidecast_predictor.baselines.last_value import LastValue
 from tidecast_predictor.baselines.neural import Budget
 from tidecast_predictor.baselines.ridge import Ridge
@@ -37,6 +38,7 @@ QUICK = Budget(updates=6, seconds=60.0, batch=4, evaluations=2)
 METHODS = [
     LastValue(),
     WindowMean(),
+    HistoryMean(),
     SeasonalNaive(),
     Ridge(),
     Ridge(neighbours=True),
@@ -51,12 +53,12 @@ METHODS = [
 ]
 LEARNING = [method for method in METHODS if method.name.startswith("ridge") or hasattr(method, "inductive")]
 
-DAILY = ("seasonal-naive",)  # looks at the day before, which may lie in another segment, and not at the newest value
+FAR_BACK = ("seasonal-naive", "history-mean")  # look at what may lie in another segment, not only at the newest values
 
 each = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 each_learning = pytest.mark.parametrize("method", LEARNING, ids=lambda method: method.name)
-each_but_daily = pytest.mark.parametrize(
-    "method", [method for method in METHODS if method.name not in DAILY], ids=lambda method: method.name
+each_but_far_back = pytest.mark.parametrize(
+    "method", [method for method in METHODS if method.name not in FAR_BACK], ids=lambda method: method.name
 )
 
 
@@ -115,7 +117,7 @@ def test_weights_and_scales_do_not_depend_on_what_comes_after_the_training_part(
     assert same(ask(learn(method, given), given, origins), ask(learn(method, changed), given, origins))
 
 
-@each_but_daily
+@each_but_far_back
 def test_forecasts_depend_on_the_newest_value(method):
     given = task(linked())
     fitted, origin = learn(method, given), later_origins(given)[:1]
@@ -150,7 +152,7 @@ def test_a_constant_series_is_forecast_as_it_is(method):
     assert np.allclose(answer.mean[:, 2], 7.0, atol=1.5)  # a few updates leave a network without a naive start off
 
 
-@each_but_daily
+@each_but_far_back
 def test_what_lies_before_the_segment_of_the_origin_does_not_matter(method):
     given = task(with_segments(linked(), 24))
     fitted = learn(method, given)

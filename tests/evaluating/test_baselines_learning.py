@@ -24,6 +24,7 @@ from tidecast_predictor.baselines import CannotForecast
 from tidecast_predictor.baselines.batching import Graph
 from tidecast_predictor.baselines.dlinear import DLinearNetwork, carried_forward, dlinear
 from tidecast_predictor.baselines.gru import gru
+from tidecast_predictor.baselines.history_mean import HistoryMean
 from tidecast_predictor.baselines.last_value import LastValue
 from tidecast_predictor.baselines.neural import Budget, NeuralMethod, Shape, newest_in
 from tidecast_predictor.baselines.ridge import Ridge
@@ -70,6 +71,20 @@ def test_the_window_mean_is_that_of_what_was_measured():
 
 def test_an_empty_window_leaves_the_last_value():
     assert said(WindowMean(), [5, NOTHING, NOTHING, NOTHING], 3).tolist() == [5, 5]
+
+
+def test_the_history_mean_is_that_of_all_that_was_measured_up_to_the_origin():
+    assert said(HistoryMean(), [100, 1, NOTHING, 2, 1000], 3).tolist() == pytest.approx([103 / 3] * 2)
+
+
+def test_the_history_mean_is_the_same_whatever_the_order_of_origins():
+    made = series(np.arange(8, dtype=np.float32)[:, None, None])
+    forecast = HistoryMean().say(made, np.array([5, 1, 3]), window=2, horizon=1)
+    assert forecast.ravel().tolist() == [2.5, 0.5, 1.5]
+
+
+def test_what_was_never_measured_has_no_history_mean():
+    assert np.isnan(said(HistoryMean(), [NOTHING, NOTHING, 3], 1)).all()
 
 
 def test_the_seasonal_naive_forecast_repeats_the_day_before():

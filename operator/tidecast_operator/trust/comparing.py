@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tidecast_contract.bands import falls_below, rises_above
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import QUANTILES, Forecast
 from tidecast_contract.services import ServiceId, rows_of
@@ -154,7 +155,7 @@ def _judged(
         (counts, own),
         (counts, np.clip(median - truth, -largest, largest)),
         (counts, last),
-        (banded, (low <= truth) & (truth <= high)),
+        (banded, ~falls_below(low, truth) & ~rises_above(high, truth)),
         (banded, 1.0),
         (beside, yesterday),
         (beside, own),

@@ -25,6 +25,7 @@ _OWN = (
             "recurrence",
             "recurrence_training",
             "compiled",
+            "native",
             "batch",
             "levels",
             "windows",
@@ -111,6 +112,7 @@ def _own(name: str, **ablated: Any) -> Entry:
 METHODS: Mapping[str, Entry] = {
     "last-value": _simple("last_value", "LastValue"),
     "window-mean": _simple("window_mean", "WindowMean"),
+    "history-mean": _simple("history_mean", "HistoryMean"),
     "seasonal-naive": _simple("seasonal_naive", "SeasonalNaive"),
     "ridge": _simple("ridge", "Ridge", neighbours=False),
     "ridge-neighbours": _simple("ridge", "Ridge", neighbours=True),

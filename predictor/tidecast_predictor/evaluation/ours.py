@@ -15,7 +15,7 @@ from tidecast_predictor.baselines.method import QUANTILES, Answer, CannotForecas
 from tidecast_predictor.batch import RECENT_STEPS, Material, assemble
 from tidecast_predictor.calibrating import HeldOut, calibrate
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.conformal import stretch_online
+from tidecast_predictor.conformal import moved, stretch_online
 from tidecast_predictor.evaluation.grid import Layout, lay_out, recorded_on, scales_for
 from tidecast_predictor.evaluation.splits import thinned
 from tidecast_predictor.fitting import periods_told_by
@@ -150,10 +150,12 @@ class _FittedGcnGru:
         if self.method.online:
             steps, truth = course.layout.positions[origins], course.truth(origins)
             median, weighed = quantiles[..., QUANTILES.index(0.5)], np.concatenate(simple)
-            moved = mix_online(beside(median, weighed), truth, steps, squared=False) - median
-            quantiles = stretch_online(quantiles + moved[..., None], truth, QUANTILES, steps)
-            weighed = beside(mean, self._in_units(weighed))
-            mean = mix_online(weighed, self._in_units(truth), steps, squared=True)
+            by = mix_online(beside(median, weighed), truth, steps, squared=False) - median
+            quantiles = stretch_online(moved(quantiles, by, QUANTILES), truth, QUANTILES, steps)
+            # What is usual is a median; under squared error a series that is mostly low is best called by its mean.
+            usual_mean = np.broadcast_to((reference.median + reference.skew)[..., None], (*weighed.shape[:-1], 1))
+            weighed = self._in_units(np.concatenate([weighed, usual_mean], axis=-1))
+            mean = mix_online(beside(mean, weighed), self._in_units(truth), steps, squared=True)
         values = np.maximum.accumulate(self._in_units(quantiles), axis=-1)
         return Answer(mean[-asked:], values[-asked:])
 

@@ -125,12 +125,18 @@ def key(identity: Identity) -> str:
 
 
 def digest_of(modules: Sequence[str]) -> str:
-    """Of the source of some modules, so that numbers of older code are not taken for those of today's."""
+    """Of the source of some modules, or of all files of a folder, so that numbers of older code are not taken for those of today's."""
     content = hashlib.sha256()
     for name in modules:
         spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
+        if spec is None:
+            continue
+        if spec.origin is not None:
             content.update(Path(spec.origin).read_bytes())
+        else:  # a folder without a module of its own, as that of the compiled code
+            folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+            for path in sorted(path for folder in folders for path in folder.iterdir() if path.is_file()):
+                content.update(path.read_bytes())
     return content.hexdigest()[:16]
 
 

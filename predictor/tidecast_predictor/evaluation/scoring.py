@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tidecast_contract.bands import falls_below, rises_above
 from tidecast_predictor.baselines.method import QUANTILES, Answer, Series
 
 Numbers = NDArray[np.float64]
@@ -21,7 +22,7 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 LOG = ":log1p"
 _LATENCY = "_ms"
-_CHUNK_NUMBERS = 4_000_000  # (S, N, F, H) of them are answered at a time, which bounds the memory
+_CHUNK_NUMBERS = 12_000_000  # (S, N, F, H) of them are answered at a time, which bounds the memory
 
 
 def targets(features: Sequence[str]) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ class Errors:
         square: Of the mean; on log1p of the median, as the logarithm of a mean is no mean of logarithms.
         quantile: Twice the pinball loss, mean over `QUANTILES`: an approximation of the CRPS. A method without
             quantiles says its median for each of them, which makes this its absolute error.
-        covered: Truths from p10 to p90; NaN for a method without quantiles.
+        covered: Truths from p10 to p90, rounding included; NaN for a method without quantiles.
         filled: Moments at which the method had no answer, and the last value stood in.
     """
 
@@ -183,7 +184,7 @@ class Errors:
             loss = np.maximum(share * below, (share - 1) * below)
             self.quantile += 2 / len(QUANTILES) * loss.sum(axis=0, dtype=np.float64)
         low, high = (expanded(quantiles[..., place], features) for place in (0, -1))
-        self.covered += (counts & (low <= truths) & (truths <= high)).sum(axis=0)
+        self.covered += (counts & ~falls_below(low, truths) & ~rises_above(high, truths)).sum(axis=0)
 
 
 def expanded(values: NDArray[np.float32], features: Sequence[str]) -> NDArray[np.float32]:
