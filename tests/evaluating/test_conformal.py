@@ -5,7 +5,7 @@ Quantiles that are corrected while they are used.
 import numpy as np
 import pytest
 
-from tidecast_predictor.conformal import Stretches, stretch_online
+from tidecast_predictor.conformal import Stretches, moved, stretch_online
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -92,3 +92,38 @@ def test_the_two_stretches_together_have_an_end():
     stretches.of_all_FHO[:], stretches.of_one_NFHO[:] = 5.0, 5.0
     told = stretches.applied(np.array([[[[-1.0, 0, 1]]]], np.float32))
     assert told[..., 2] == pytest.approx(np.exp(5.0))
+
+
+def test_quantiles_move_as_far_as_the_median_did():
+    quantiles = np.array([[1.0, 2.0, 4.0]], np.float32)
+    assert moved(quantiles, np.array([0.5], np.float32), LEVELS).tolist() == [[1.5, 2.5, 4.5]]
+    assert moved(quantiles, np.array([-1.5], np.float32), LEVELS).tolist() == [[-0.5, 0.5, 2.5]]
+
+
+def test_a_lower_quantile_that_is_nothing_stays_as_zero_is_then_that_likely():
+    quantiles = np.array([[0.0, 0.0, 2.0]], np.float32)
+    assert moved(quantiles, np.array([0.5], np.float32), LEVELS).tolist() == [[0.0, 0.5, 2.5]]
+    assert moved(quantiles, np.array([-0.5], np.float32), LEVELS).tolist() == [[-0.5, -0.5, 1.5]]
+
+
+def test_a_truth_that_differs_from_a_band_without_width_by_rounding_does_not_stretch_it():
+    quantiles, truth = bands(100, 0.0) + np.float32(5), np.full((100, 20, 1, 3), 5, np.float32)
+    truth[::2] += np.float32(2e-6)
+    stretches = Stretches.none(LEVELS, 20, 1, 3)
+    for origin in range(100):
+        stretches.learn(0, stretches.outer(quantiles[origin, :, :, 0]), truth[origin, :, :, 0])
+    assert (stretches.of_all_FHO[:, 0] < 0).all()
+    assert (stretches.of_one_NFHO[:, :, 0] < 0).all()
+
+
+def test_a_quantile_on_the_median_comes_to_be_stretched_to_where_it_belongs():
+    truth = noise(1500)
+    quantiles = bands(1500, 1.28)
+    quantiles[..., 0] = 0.0
+    corrected = stretch_online(quantiles, truth, LEVELS, np.arange(1500))
+    assert (truth[700:] < corrected[700:, ..., 0]).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_band_without_width_has_none_to_stretch():
+    corrected = stretch_online(bands(50, 0.0), noise(50), LEVELS, np.arange(50))
+    assert (corrected == 0).all()

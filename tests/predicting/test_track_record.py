@@ -187,3 +187,75 @@ class TestSimpleForecasts:
         simple = np.array([[[np.nan, 2.0, np.nan]]], np.float32)
         weighed = beside(np.array([[[9.0, 8.0]]], np.float32), simple)
         assert weighed[0, 0].tolist() == [[9.0, 9.0, 2.0, 9.0], [8.0, 8.0, 2.0, 8.0]]
+
+
+def alike(services, origins, *, seed):
+    """On pure noise: nothing, as is usual, is the best forecast; what a network reads into noise a little worse."""
+    rng = np.random.default_rng(seed)
+    came = rng.normal(size=(origins, services, FEATURES, HORIZON)).astype(np.float32)
+    forecasts = rng.normal(size=(origins, services, FEATURES, HORIZON, 4)).astype(np.float32)
+    return forecasts * np.array([0.4, 1.0, 0.3, 0.0], np.float32), came
+
+
+def test_what_one_service_cannot_tell_all_of_them_tell_together():
+    forecasts, came = alike(40, 250, seed=0)
+    together = mixed(forecasts, came, squared=True)[100:]
+    apart = [mixed(forecasts[:, at : at + 1], came[:, at : at + 1], squared=True)[100:] for at in range(40)]
+    assert np.square(together).mean() < 0.75 * np.square(np.concatenate(apart, axis=1)).mean()
+
+
+def learnt(forecasts, came):
+    record = TrackRecord.none(*forecasts.shape[1:])
+    for origin in range(len(came)):
+        record.learn(0, forecasts[origin, :, :, 0], came[origin, :, :, 0])
+    return record.weights_NFHE[:, 0, 0]
+
+
+def test_one_service_departs_from_what_suits_all_others():
+    forecasts, came = alike(30, 150, seed=1)
+    forecasts[:, 7] += np.array([1.0, 0.0, 1.0, 1.0])
+    forecasts[:, 7, ..., 1] = came[:, 7]
+    weights = learnt(forecasts, came)
+    assert weights[7].argmax() == 1
+    assert weights[7, 1] > 0.9
+    assert np.delete(weights, 7, axis=0)[:, 3].min() > 0.3
+
+
+def test_a_service_that_is_far_off_does_not_speak_for_the_others():
+    forecasts, came = alike(30, 150, seed=2)
+    forecasts[..., 0] = 0.5 * came[..., :]
+    before = learnt(forecasts, came)[1:, 0].mean()
+    forecasts[:, 0, ..., 0] = 1e4
+    assert learnt(forecasts, came)[1:, 0].mean() == pytest.approx(before, abs=0.01)
+
+
+def test_services_that_all_foresee_alike_tell_nothing_of_which_is_better():
+    forecasts, came = alike(5, 150, seed=3)
+    still_forecasts, still = (
+        np.zeros((150, 95, *forecasts.shape[2:]), np.float32),
+        np.zeros((150, 95, 1, 3), np.float32),
+    )
+    among = learnt(np.concatenate([forecasts, still_forecasts], axis=1), np.concatenate([came, still], axis=1))[:5]
+    np.testing.assert_allclose(among, learnt(forecasts, came), rtol=1e-4)
+
+
+def test_a_service_of_which_nothing_came_true_is_told_by_the_network_alone_whatever_suits_the_others():
+    forecasts, came = alike(30, 150, seed=4)
+    came[:, 3] = np.nan
+    assert learnt(forecasts, came)[3, 0] > 0.99
+
+
+def test_more_forecasts_than_usual_can_be_weighed():
+    forecasts = np.concatenate([said(60, 1, 1, 1, 1), said(60, 0)], axis=-1)
+    assert abs(mixed(forecasts, truth(60, 0.0))[-1]).max() < 0.01
+
+
+def test_however_sure_all_others_are_of_the_network_one_service_can_choose_another_forecast():
+    rng = np.random.default_rng(5)
+    came = rng.normal(size=(150, 40, FEATURES, HORIZON)).astype(np.float32)
+    off = rng.normal(size=(150, 40, FEATURES, HORIZON, 4)).astype(np.float32)
+    forecasts = came[..., None] + off * np.array([0.1, 1, 1, 1], np.float32)
+    forecasts[:, 9] = came[:, 9, ..., None] + off[:, 9] * np.array([2, 1, 2, 2], np.float32)
+    weights = learnt(forecasts, came)
+    assert weights[9].argmax() == 1
+    assert np.delete(weights, 9, axis=0)[:, 0].min() > 0.9

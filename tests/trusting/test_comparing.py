@@ -62,6 +62,15 @@ def test_a_band_that_is_missed_shows_in_the_coverage():
     assert Past().go(200, says=lambda step: knows(step) + 10).skill().coverage < 0.1
 
 
+def test_a_band_without_width_holds_what_stands_still_though_the_last_digits_differ():
+    past = Past().go(
+        100,
+        says=lambda _: np.full((3, HORIZON, 3), np.nextafter(np.float32(7.3), np.float32(8))),
+        measure=lambda _, came: np.full_like(came, 7.3),
+    )
+    assert past.skill().coverage == pytest.approx(1)
+
+
 def test_a_moment_of_a_day_ago_counts_for_less_than_one_of_now():
     past = Past().go(100)
     early = past.skill().samples
