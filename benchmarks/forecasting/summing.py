@@ -134,11 +134,31 @@ def _spread(seeds: Sequence[float]) -> list[float | None]:
     return [float(f"{value:.5g}") for value in (np.median(known), min(known), max(known))]
 
 
-def mean_of(rows: Sequence[dict[str, Any]], measure: str, **where: Any) -> float | None:
-    """The mean over recordings of a measure's median over seeds, of the rows where all this holds."""
-    found = [row[measure][0] for row in rows if all(row[key] == value for key, value in where.items())]
-    known = [value for value in found if value is not None]
-    return float(np.mean(known)) if known else None
+def means_of(
+    rows: Sequence[dict[str, Any]], measure: str, *, method: str, **where: Any
+) -> tuple[float, float, float] | None:
+    """
+    The means over recordings of a measure's median, lowest and highest of the seeds, of the rows where all this holds.
+
+    None for a method that has no value on a recording on which others have one: a mean over fewer cannot be compared.
+    """
+    known = {
+        (row["recording"], row["method"]): row[measure]
+        for row in rows
+        if row.get(measure, [None])[0] is not None and all(row[key] == value for key, value in where.items())
+    }
+    found = [known.get((recording, method)) for recording in dict.fromkeys(recording for recording, _ in known)]
+    spreads = [spread for spread in found if spread is not None]
+    if not spreads or len(spreads) < len(found):
+        return None
+    median, low, high = np.mean(spreads, axis=0).tolist()
+    return median, low, high
+
+
+def mean_of(rows: Sequence[dict[str, Any]], measure: str, *, method: str, **where: Any) -> float | None:
+    """The first of `means_of`."""
+    means = means_of(rows, measure, method=method, **where)
+    return None if means is None else means[0]
 
 
 def table(experiment: Experiment, rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> str:
@@ -158,7 +178,7 @@ def table(experiment: Experiment, rows: Sequence[dict[str, Any]], settings: dict
             table_rows = []
             for target, step, point in sorted(cells, key=lambda cell: (TARGETS.index(cell[0]), cell[1])):
                 where = {"kind": kind, "target": target, "step": step, "point": point}
-                values = [mean_of([r for r in rows if measure in r], measure, method=m, **where) for m in methods]
+                values = [mean_of(rows, measure, method=m, **where) for m in methods]
                 shown = ("" if value is None else f"{value:.3f}" for value in values)
                 table_rows.append((target, str(step), point, *shown))
             lines.append(Table(("target", "step", experiment.axis, *methods), table_rows).markdown())

@@ -46,10 +46,12 @@ def everything():
 def test_a_row_is_left_for_each_feature_step_and_method_and_nothing_is_told_twice():
     rows = condensed(everything())["rows"]
     assert [(row["target"], row["steps"], row["method"]) for row in rows] == [
-        ("rps", "1", name) for name in ("gcn-gru", "gcn-gru-no-graph", "gru", "ridge")
+        (target, "1", name)
+        for target in ("rps", "rps:log1p")
+        for name in ("gcn-gru", "gcn-gru-no-graph", "gru", "ridge")
     ]
     assert rows[0]["relative_rmse"] == [0.9] * 3
-    assert "wql" not in rows[0]
+    assert rows[0]["wql"] == [1.0] * 3
 
 
 def test_ours_is_held_against_the_best_of_the_others_and_not_against_its_ablations():
@@ -72,4 +74,20 @@ def test_data_table_and_picture_are_written(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["picture.png", "results.json", "table.md"]
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["settings"] == {"window": 12}
-    assert len(written["rows"]) == 4
+    assert len(written["rows"]) == 8
+
+
+def test_how_often_bands_held_is_told_by_recording_and_latencies_count_once():
+    results = everything()
+    results["datasets"][0]["scores"][0]["methods"]["gcn-gru"]["coverage"] = [0.84, 0.8, 0.9]
+    text = table(condensed(results))
+    assert "| highest | 84.0 |" in text
+    assert "| within 3 points of 80 | 0 of 1 |" in text
+
+
+def test_where_ours_failed_the_others_are_told_all_the_same(tmp_path):
+    results = everything()
+    results["datasets"].append(found(ridge=(1.0, 1.0), gru=(0.9, 0.9)) | {"name": "queue"})
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    main([str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "nan (gru)" in (tmp_path / "out" / "table.md").read_text()

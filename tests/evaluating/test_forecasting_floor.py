@@ -297,7 +297,14 @@ ROW = {"target": "rps", "step": 15, "ridge": 0.96, "clairvoyant": 0.3, "informed
 
 
 def measured(method, value):
-    return {"kind": "all", "method": method, "target": "rps", "step": 15, "relative_rmse": [value, value, value]}
+    return {
+        "recording": "mesh-1",
+        "kind": "all",
+        "method": method,
+        "target": "rps",
+        "step": 15,
+        "relative_rmse": [value, value, value],
+    }
 
 
 def test_the_summary_sets_the_means_beside_ridge_and_ours():
