@@ -174,7 +174,7 @@ def _shelf(point: Evaluation, others: Sequence[Dataset]) -> str:
     """Finished runs are told apart by what they saw; what is hidden from the runner's own bookkeeping is said here."""
     parts = ["runs"]
     if point.holes:
-        parts.append(f"holes-{round(100 * point.holes)}")
+        parts.append(f"holes-{round(100 * point.holes)}-{_HOLES_SEED}")
     if others:
         digest = hashlib.sha256("".join(other.digest for other in others).encode()).hexdigest()
         parts.append(f"elsewhere-{digest[:12]}")
