@@ -30,10 +30,10 @@ class Case:
     weights_E: Tensor
 
     @classmethod
-    def of(cls, services: int, steps: int) -> "Case":
-        """Noise; three calls to a service in the mean, to and from any other. The same on every device."""
+    def of(cls, services: int, steps: int, calls_of_a_service: int = CALLS_OF_A_SERVICE) -> "Case":
+        """Noise; so many calls to a service in the mean, to and from any other. The same on every device."""
         device, generator = torch.get_default_device(), torch.Generator("cpu").manual_seed(services)
-        calls = torch.randint(0, services, (2, CALLS_OF_A_SERVICE * services), generator=generator, device="cpu")
+        calls = torch.randint(0, services, (2, calls_of_a_service * services), generator=generator, device="cpu")
         calls = calls[:, calls[0] != calls[1]].unique(dim=1)
         x_TNF = torch.randn(steps, services, FEATURES, generator=generator, device="cpu")
         weights = torch.rand(calls.shape[1], generator=generator, device="cpu") + 0.01

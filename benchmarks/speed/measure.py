@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from case import Case, Contender
+from case import CALLS_OF_A_SERVICE, Case, Contender
 
 SECONDS = 120  # a single pass may take
 _BUDGET = 20.0  # seconds for repeating it
@@ -78,12 +78,12 @@ def held(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / _MEBIBYTE
 
 
-def measure(name: str, services: int, steps: int, what: str, repeats: int) -> dict[str, Any]:
-    """What is asked for, of one method."""
+def measure(name: str, case: Callable[[], Case], what: str, repeats: int) -> dict[str, Any]:
+    """What is asked for, of one method; memory is counted from before the case is made."""
     builders = contenders()
     peak = _peak_from_now()
     try:
-        contender = builders[name](Case.of(services, steps))
+        contender = builders[name](case())
     except ImportError as missing:
         return {"missing": str(missing)}
     result: dict[str, Any] = {}
@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("services", type=int)
     parser.add_argument("steps", type=int)
     parser.add_argument("what", choices=["forward", "step", "epoch"])
+    parser.add_argument("--calls-of-a-service", type=int, default=CALLS_OF_A_SERVICE)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -130,7 +131,8 @@ def main() -> None:
     torch.set_default_device(flags.device)
     torch.set_num_threads(flags.threads)
     try:
-        result = measure(flags.name, flags.services, flags.steps, flags.what, flags.repeats)
+        case = partial(Case.of, flags.services, flags.steps, flags.calls_of_a_service)
+        result = measure(flags.name, case, flags.what, flags.repeats)
     except (RuntimeError, MemoryError, ValueError) as failure:
         result = {"failed": str(failure).splitlines()[0][:200]}
     json.dump(result, sys.stdout)
