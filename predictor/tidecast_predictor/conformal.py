@@ -21,7 +21,8 @@ from tidecast_predictor.maturing import maturing
 _RATE_OF_ALL = 0.05  # faster, the band swings: up to a horizon's length passes before a change shows
 _RATE_OF_ONE = 0.05
 _WIDEST = 5.0  # of a stretch's logarithm; what is mostly 0 has a median a hair above it, far within a narrow band
-_HAIR = 0.03  # of the widest distance; what a quantile on the median can be stretched from
+_HAIR = 0.03  # of the widest distance; as far from the median a quantile is put at least, so that it can be stretched
+_NOTHING = 1e-5  # on the model's scale; what is 0 comes back as a hair of it
 _NARROWEST = -1.0  # what stays at one value never passes its band, which would else shrink until rounding decides
 
 Numbers = NDArray[np.float32]
@@ -120,7 +121,7 @@ class Stretches:
 
 def moved(quantiles: Numbers, by: Numbers, levels: tuple[float, ...]) -> Numbers:
     """
-    All quantiles moved as far as the median was: but one below it that is 0 says how likely nothing is, and stays.
+    All quantiles moved as far as the median was: but one below it that is 0 says how likely nothing is, and is not moved up.
 
     Args:
         quantiles: (..., Q), rising along Q.
@@ -130,7 +131,7 @@ def moved(quantiles: Numbers, by: Numbers, levels: tuple[float, ...]) -> Numbers
     changed: Numbers = quantiles + by[..., None]
     below = slice(0, levels.index(0.5))
     said = quantiles[..., below]
-    changed[..., below] = np.where(said <= 0, np.minimum(said, changed[..., below]), changed[..., below])
+    changed[..., below] = np.where(np.abs(said) <= _NOTHING, np.minimum(said, changed[..., below]), changed[..., below])
     return changed
 
 

@@ -8,7 +8,8 @@ each service, feature and step ahead, the farther the more has come true.
 
 One service tells little: where forecasts are about as good, a hundred moments cannot say which is better. All services
 together can, so they share what they begin from: the weights that would suit the feature and step ahead over all of them, of
-which each departs as its own losses say.
+which each departs as its own losses say. Those whose choice is settled, such as what stands still, are not heard. And together
+they may not take the network's word: it is what foresees a rush, of which quiet hours say nothing, however much they say.
 
 Quiet hours tell nothing of a rush: there the newest value is as good as the network, and when the network then forecasts
 what none of the others knows, they would hold it down. So the others are heard as far as forecasts lay apart when they
@@ -30,11 +31,13 @@ SIMPLE = ("newest value", "mean of the newest", "usual level")
 """What is weighed against the network, the same for all steps ahead."""
 
 _ALONE = 0.997  # the network's weight while nothing has come true
-_AS_GOOD = 0.5  # and where all are as good
+_AS_GOOD = 0.5  # and where all are as good, before the services together say which is better
+_LEAST = 0.6  # and that it begins from at least, whatever they say
 _POWER = 8.0  # half the loss is 256 times the weight: nearly a choice, and where two are as good their mean is better
 _POWER_OF_ALL = 24.0  # of what all services say; they say it together, so less counts as much
 _OPEN = 0.2  # of the weight that all services share; spread evenly, so that one service can choose what the others would not
-_MOST = 1.0  # of the logarithm of a ratio of losses; one service must not speak for all
+_SETTLED = 2.0  # of the logarithm of a ratio of losses: a service that has chosen says nothing of the others
+_MOST = 0.3  # of the same; one service must not speak for all
 _DOUBT = 5.0  # so many losses count half of what very many do
 _KEPT = 0.99  # of the weight of a loss when the next one comes
 _DEEPENING = 2.0  # a power: twice as far apart as ever judged, the others are heard a quarter
@@ -81,6 +84,8 @@ class TrackRecord:
 
     def of(self, rows_N: NDArray[np.int64]) -> "TrackRecord":
         """That of the services at *rows_N*; -1 begins one."""
+        if not len(self.counts_NFH):
+            return self.none(len(rows_N), *self.losses_NFHE.shape[1:], squared=self.squared)
         new = rows_N < 0
         return replace(
             self,
@@ -139,7 +144,7 @@ class TrackRecord:
 
 
 def _shared_out(network: float, forecasts: int) -> Numbers:
-    """Weights of which the network has that much and the others the same each, (E,)."""
+    """Weights of which the network has that much and the others, one at least, the same each, (E,)."""
     return np.array([network] + [(1 - network) / (forecasts - 1)] * (forecasts - 1), np.float32)
 
 
@@ -152,15 +157,18 @@ def _shared(relative_NFE: Numbers, believed_NF1: Numbers) -> Numbers:
         believed_NF1: In [0, 1].
     """
     forecasts = relative_NFE.shape[-1]
-    differing_NF1 = relative_NFE.max(axis=-1, keepdims=True) > 0  # what stands still, foreseen by all, tells nothing
-    believed_NF1 = believed_NF1 * differing_NF1
+    ratios_NFE = relative_NFE - relative_NFE[..., :1]
+    differing_NF1 = relative_NFE.max(axis=-1, keepdims=True) > 0  # what all foresee alike tells nothing
+    settled_NF1 = np.abs(ratios_NFE[..., 1:].min(axis=-1, keepdims=True)) > _SETTLED
+    believed_NF1 = believed_NF1 * (differing_NF1 & ~settled_NF1)
     heard_F1 = believed_NF1.sum(axis=0)
-    ratios_NFE = np.clip(relative_NFE - relative_NFE[..., :1], -_MOST, _MOST)
-    mean_FE = (believed_NF1 * ratios_NFE).sum(axis=0) / np.maximum(heard_F1, _NEAREST)
+    mean_FE = (believed_NF1 * np.clip(ratios_NFE, -_MOST, _MOST)).sum(axis=0) / np.maximum(heard_F1, _NEAREST)
     weights = np.log(_shared_out(_AS_GOOD, forecasts)) - _POWER_OF_ALL * heard_F1 / (heard_F1 + _DOUBT) * mean_FE
     weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
-    shared: Numbers = (1 - _OPEN) * weights / weights.sum(axis=-1, keepdims=True) + np.float32(_OPEN / forecasts)
-    return shared
+    shared = (1 - _OPEN) * weights / weights.sum(axis=-1, keepdims=True) + np.float32(_OPEN / forecasts)
+    network_F1 = np.maximum(shared[:, :1], np.float32(_LEAST))
+    others = shared[:, 1:] * (1 - network_F1) / (1 - shared[:, :1])
+    return np.concatenate([network_F1, others], axis=1, dtype=np.float32)
 
 
 def _largest(losses_NFE: Numbers, counts_NF: Numbers) -> Numbers:

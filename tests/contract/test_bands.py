@@ -16,6 +16,12 @@ def test_the_same_number_in_the_last_digits_lies_within(size):
         assert not rises_above(np.float32(said), truth)
 
 
+def test_a_hair_is_nothing():
+    assert not falls_below(np.float32(1e-8), np.float32(0))
+    assert not rises_above(np.float32(0), np.float32(1e-8))
+    assert falls_below(np.float32(1e-4), np.float32(0))
+
+
 def test_what_is_less_or_more_by_a_thousandth_lies_beyond():
     truth = np.array([0.999, 1.001], np.float32)
     assert falls_below(np.float32(1), truth).tolist() == [True, False]

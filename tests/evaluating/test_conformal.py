@@ -101,9 +101,22 @@ def test_quantiles_move_as_far_as_the_median_did():
 
 
 def test_a_lower_quantile_that_is_nothing_stays_as_zero_is_then_that_likely():
-    quantiles = np.array([[0.0, 0.0, 2.0]], np.float32)
-    assert moved(quantiles, np.array([0.5], np.float32), LEVELS).tolist() == [[0.0, 0.5, 2.5]]
-    assert moved(quantiles, np.array([-0.5], np.float32), LEVELS).tolist() == [[-0.5, -0.5, 1.5]]
+    for nothing in (0.0, 5e-7, -5e-7):  # as it comes back from the scale of one series
+        quantiles = np.array([[nothing, 0.0, 2.0]], np.float32)
+        assert moved(quantiles, np.array([0.5], np.float32), LEVELS)[0] == pytest.approx([0.0, 0.5, 2.5], abs=1e-6)
+        assert moved(quantiles, np.array([-0.5], np.float32), LEVELS)[0] == pytest.approx([-0.5, -0.5, 1.5], abs=1e-6)
+
+
+def test_below_zero_nothing_is_special():
+    quantiles = np.array([[-5.0, -3.0, -1.0]], np.float32)
+    assert moved(quantiles, np.array([2.5], np.float32), LEVELS).tolist() == [[-2.5, -0.5, 1.5]]
+
+
+def test_what_was_not_told_stretches_nothing():
+    stretches = Stretches.none(LEVELS, 20, 1, 3)
+    stretches.learn(0, np.full((20, 1, 2), np.nan, np.float32), np.zeros((20, 1), np.float32))
+    assert not stretches.of_all_FHO.any()
+    assert not stretches.of_one_NFHO.any()
 
 
 def test_a_truth_that_differs_from_a_band_without_width_by_rounding_does_not_stretch_it():

@@ -201,7 +201,7 @@ def test_what_one_service_cannot_tell_all_of_them_tell_together():
     forecasts, came = alike(40, 250, seed=0)
     together = mixed(forecasts, came, squared=True)[100:]
     apart = [mixed(forecasts[:, at : at + 1], came[:, at : at + 1], squared=True)[100:] for at in range(40)]
-    assert np.square(together).mean() < 0.75 * np.square(np.concatenate(apart, axis=1)).mean()
+    assert np.square(together).mean() < 0.9 * np.square(np.concatenate(apart, axis=1)).mean()
 
 
 def learnt(forecasts, came):
@@ -218,7 +218,7 @@ def test_one_service_departs_from_what_suits_all_others():
     weights = learnt(forecasts, came)
     assert weights[7].argmax() == 1
     assert weights[7, 1] > 0.9
-    assert np.delete(weights, 7, axis=0)[:, 3].min() > 0.3
+    assert np.delete(weights, 7, axis=0)[:, [1, 3]].mean(axis=0) == pytest.approx([0, 0.3], abs=0.1)
 
 
 def test_a_service_that_is_far_off_does_not_speak_for_the_others():
@@ -229,7 +229,7 @@ def test_a_service_that_is_far_off_does_not_speak_for_the_others():
     assert learnt(forecasts, came)[1:, 0].mean() == pytest.approx(before, abs=0.01)
 
 
-def test_services_that_all_foresee_alike_tell_nothing_of_which_is_better():
+def test_services_that_stand_still_tell_nothing_of_which_forecast_is_better():
     forecasts, came = alike(5, 150, seed=3)
     still_forecasts, still = (
         np.zeros((150, 95, *forecasts.shape[2:]), np.float32),
@@ -259,3 +259,41 @@ def test_however_sure_all_others_are_of_the_network_one_service_can_choose_anoth
     weights = learnt(forecasts, came)
     assert weights[9].argmax() == 1
     assert np.delete(weights, 9, axis=0)[:, 0].min() > 0.9
+
+
+def quiet_then_a_rush(services, *, network, rise=0.6, noise=0.2, quiet=200, horizon=15, seed=0):
+    """A network that alone foresees the rise of all services, and in quiet hours errs more than what is usual does."""
+    rng = np.random.default_rng(seed)
+    steps = quiet + 60
+    risen = np.clip((np.arange(steps) - quiet + 1) / 20, 0, 1) * rise
+    series = 5 + risen[:, None] + noise * rng.normal(size=(steps, services))
+    origins = np.arange(12, steps - horizon)
+    ahead = origins[:, None] + np.arange(1, horizon + 1)
+    came = series[ahead].transpose(0, 2, 1)[:, :, None]
+    foreseen = 5 + risen[ahead][:, None] + network * rng.normal(size=(len(origins), services, horizon))
+    recent = np.stack([series[origins], np.stack([series[o - 11 : o + 1].mean(axis=0) for o in origins])], axis=-1)
+    usual = np.full((len(origins), services, 1), 5.0)
+    simple = np.concatenate([recent, usual], axis=-1)[:, :, None]
+    forecasts = beside(foreseen[:, :, None].astype(np.float32), simple.astype(np.float32))
+    return forecasts, came.astype(np.float32), (origins >= quiet - horizon) & (origins < quiet + 25)
+
+
+@pytest.mark.parametrize("services", [1, 60])
+def test_a_rush_after_quiet_hours_is_told_nearly_as_high_as_the_network_foresees_it(services):
+    forecasts, came, rush = quiet_then_a_rush(services, network=0.06)
+    short = np.maximum(came - mixed(forecasts, came), 0)[rush].mean()
+    assert short < 1.4 * np.maximum(came - forecasts[..., 0], 0)[rush].mean()
+
+
+def test_the_network_keeps_its_word_however_many_services_say_that_the_usual_is_better():
+    forecasts, came, rush = quiet_then_a_rush(60, network=0.1)
+    alone, _, _ = quiet_then_a_rush(60, network=0.1)
+    told = mixed(forecasts, came)[rush]
+    one_by_one = np.concatenate([mixed(alone[:, at : at + 1], came[:, at : at + 1])[rush] for at in range(60)], axis=1)
+    together, apart = (np.maximum(came[rush] - each, 0).mean() for each in (told, one_by_one))
+    assert together < 1.15 * apart
+
+
+def test_a_record_of_no_services_can_be_asked_for_some():
+    record = TrackRecord.none(0, FEATURES, HORIZON).of(np.array([-1, -1]))
+    assert np.array_equal(record.weights_NFHE, TrackRecord.none(2, FEATURES, HORIZON).weights_NFHE)

@@ -37,6 +37,7 @@ _OWN = (
     *(f"{_PREDICTOR}.{name}" for name in ("time_encoding", "recording", "subgraphs", "fitting")),
     *(f"{_PREDICTOR}.{name}" for name in ("sampling", "learning", "calibrating", "predicting", "scores", "validation")),
     *(f"{_PREDICTOR}.{name}" for name in ("conformal", "maturing", "track_record")),
+    "tidecast_contract.bands",
 )
 
 

@@ -35,7 +35,11 @@ logger = logging.getLogger(__name__)
 Tell = Callable[[str, float], None]
 """Is told what is being done, and how many runs of the recording are done, parts of one included."""
 
-_CODE = ("tidecast_predictor.baselines.method", *(f"tidecast_predictor.evaluation.{n}" for n in ("splits", "scoring")))
+_CODE = (
+    "tidecast_contract.bands",
+    "tidecast_predictor.baselines.method",
+    *(f"tidecast_predictor.evaluation.{n}" for n in ("splits", "scoring")),
+)
 _LEARNING = 0.9  # of a run; the rest is answering
 _CHECKED_ORIGINS = 32
 _TOLERANCE = 1e-3  # of what is usual in a feature; less is the order of floating point sums

@@ -19,6 +19,7 @@ import numpy as np
 
 from tidecast_predictor.evaluation.scoring import Errors, Moments, Truths, arrays_of
 
+_SOURCES = (".cpp", ".h")
 FORMAT = 1
 
 Identity = Mapping[str, Any]
@@ -125,7 +126,7 @@ def key(identity: Identity) -> str:
 
 
 def digest_of(modules: Sequence[str]) -> str:
-    """Of the source of some modules, or of all files of a folder, so that numbers of older code are not taken for those of today's."""
+    """Of the source of some modules, or of all there is in a folder, so that numbers of older code are not taken for those of today's."""
     content = hashlib.sha256()
     for name in modules:
         spec = importlib.util.find_spec(name)
@@ -135,7 +136,7 @@ def digest_of(modules: Sequence[str]) -> str:
             content.update(Path(spec.origin).read_bytes())
         else:  # a folder without a module of its own, as that of the compiled code
             folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-            for path in sorted(path for folder in folders for path in folder.iterdir() if path.is_file()):
+            for path in sorted(path for folder in folders for path in folder.iterdir() if path.suffix in _SOURCES):
                 content.update(path.read_bytes())
     return content.hexdigest()[:16]
 
