@@ -57,7 +57,7 @@ class Watching:
         self.problems += [f"{name}: {found.get(name)}" for name, uid in self._uids.items() if found.get(name) != uid]
         floors = {name: self._shop.floor(name) for name in self._floors}
         self.problems += [
-            f"{name}: {floors[name]} at {to_time(time.time())}, as its status says {_told(forecasts.get(name, {}))}"
+            f"{name}: {floors[name]} at {to_time(time.time())}, as is told: {_told(forecasts.get(name, {}))}"
             for name, least in self._floors.items()
             if floors[name] < least
         ]
@@ -65,13 +65,18 @@ class Watching:
 
 
 def _told(forecast: Mapping[str, Any]) -> dict[str, Any]:
-    """What may have a floor given back: a forecast that has expired on a slow host, or one that is not trusted."""
-    status = forecast.get("status", {})
-    reasons = {one["type"]: one["reason"] for one in status.get("conditions", ())}
+    """
+    What may have a floor given back: a forecast that has expired on a slow host, one that is not trusted, or a hint that
+    nobody asks for any more, as the spec, every condition and who wrote when tell.
+    """
+    status, metadata = forecast.get("status", {}), forecast.get("metadata", {})
+    written = {one["manager"]: one.get("time") for one in metadata.get("managedFields", ())}
     return {
+        "conditions": {one["type"]: (one["reason"], one["lastTransitionTime"]) for one in status.get("conditions", ())},
         "issuedTime": status.get("issuedTime"),
+        "scaling": forecast.get("spec", {}).get("scaling"),
+        "written": written,
         "hint": status.get("hint"),
-        **{kind: reasons.get(kind) for kind in ("Trusted", "HintOffered")},
     }
 
 
