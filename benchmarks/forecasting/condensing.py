@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawing import COLOURS, OUR_COLOUR, TOP
+from experiments import OURS
 from matplotlib.figure import Figure
 from summing import write_rows
 
 from tidecast_predictor.evaluation.tables import Table
 
 RESULTS = Path("benchmarks/results/forecasting/real")
-OURS = "gcn-gru"
 _MEASURES = ("relative_mae", "relative_rmse")
 _KEPT = (
     *_MEASURES,
@@ -29,11 +30,7 @@ _KEPT = (
 )
 _LOG = ":log1p"
 _WANTED, _BEARABLE = 0.8, 0.03  # of what came true from p10 to p90
-_TOP = 2.0
-# Okabe and Ito's, which colour-blind readers tell apart too; the markers tell apart those that share one.
-_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000")
-_OURS = "#0072B2"
-_MARKERS = "xs^"
+_MARKERS = "xs^"  # they tell apart methods that share a colour
 
 
 def condensed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,14 +129,14 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         for place, name in enumerate((*others, OURS)):
             spreads = [each["methods"].get(name, {measure: [None] * 3})[measure] for each in recordings]
             median, low, high = np.array(spreads, dtype=np.float64).T
-            median[median > _TOP] = np.nan
+            median[median > TOP] = np.nan
             ours = name == OURS
             axes.errorbar(
                 np.arange(len(median)) + (0 if ours else 0.5 * (place / len(others) - 0.5)),
                 median,
                 yerr=[median - low, high - median],
-                fmt="o" if ours else _MARKERS[place // len(_COLOURS)],
-                color=_OURS if ours else _COLOURS[place % len(_COLOURS)],
+                fmt="o" if ours else _MARKERS[place // len(COLOURS)],
+                color=OUR_COLOUR if ours else COLOURS[place % len(COLOURS)],
                 markersize=6 if ours else 4,
                 linewidth=1,
                 label=name,
@@ -147,7 +144,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             )
         axes.set_xticks(range(len(recordings)), [each["name"] for each in recordings], rotation=25, fontsize=8)
         axes.set_title(f"{measure.removeprefix('relative_').upper()} in that of last value", loc="left", fontsize=10)
-        axes.set_ylim(top=_TOP)
+        axes.set_ylim(top=TOP)
         axes.grid(visible=True, axis="y", color="#ececec")
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from summing import TARGETS, means_of
 
 # Okabe and Ito's, which colour-blind readers tell apart too.
-_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000", "#8c6d31", "#7b4173")
-_OURS = "#0072B2"
-_TOP = 2.0  # of last value's error; what is beyond would flatten all others, and is left out
+COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#000000", "#8c6d31", "#7b4173")
+OUR_COLOUR = "#0072B2"
+TOP = 2.0  # of last value's error; what is beyond would flatten all others, and is left out
 _DRAWN = ("rps", "p95_ms")
 
 
@@ -39,16 +39,16 @@ def draw(experiment: Experiment, rows: Sequence[dict[str, Any]], path: Path) -> 
             for place, method in enumerate(methods):
                 found = [means_of(some, "relative_rmse", method=method, **{key: category}) for category in categories]
                 spreads = np.array([(np.nan,) * 3 if means is None else means for means in found])
-                heights, low, high = np.where(spreads > _TOP, np.nan, spreads).T
+                heights, low, high = np.where(spreads > TOP, np.nan, spreads).T
                 ours = method == OURS
-                colour = _OURS if ours else _COLOURS[place % len(_COLOURS)]
+                colour = OUR_COLOUR if ours else COLOURS[place % len(COLOURS)]
                 style = {
                     "color": colour,
                     "label": method,
                     "linewidth": 2.4 if ours else 1.1,
                     "zorder": 3 if ours else 2,
                 }
-                dashes = ("-", "--", ":")[place // len(_COLOURS) % 3]
+                dashes = ("-", "--", ":")[place // len(COLOURS) % 3]
                 axes.plot(range(len(categories)), heights, marker="o", markersize=4, linestyle=dashes, **style)
                 axes.fill_between(range(len(categories)), low, high, color=colour, alpha=0.12, linewidth=0)
             axes.set_title(f"{target}, {'last step' if not step else f'{step} steps ahead'}", loc="left", fontsize=10)
@@ -60,7 +60,7 @@ def draw(experiment: Experiment, rows: Sequence[dict[str, Any]], path: Path) -> 
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
     figure.suptitle(
-        f"{experiment.question} (simulated; shaded: the seeds; above {_TOP:g} left out)", fontsize=11, x=0.01, ha="left"
+        f"{experiment.question} (simulated; shaded: the seeds; above {TOP:g} left out)", fontsize=11, x=0.01, ha="left"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
