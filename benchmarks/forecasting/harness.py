@@ -102,6 +102,47 @@ class Elsewhere:
         return self.inner.fit(self.tasks, seed=seed, progress=progress)
 
 
+class Lessons:
+    """
+    What was learnt in this process, by what it was learnt from.
+
+    Points that differ only in what is tested, as the levels of the load, need no training of their own.
+    """
+
+    def __init__(self) -> None:
+        self._learnt: dict[tuple[str, int, str], Fitted] = {}
+
+    def of(self, method: Method, tasks: Sequence[Task], *, seed: int, progress: Progress) -> Fitted:
+        """What *method* learns from *tasks*, learnt once."""
+        known = (method.name, seed, "".join(_digest_of(task) for task in tasks))
+        if known not in self._learnt:
+            self._learnt[known] = method.fit(tasks, seed=seed, progress=progress)
+        return self._learnt[known]
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """
+    A method that does not learn again what it has learnt.
+
+    Attributes:
+        inner: The method.
+        lessons: What was learnt.
+    """
+
+    inner: Method
+    lessons: Lessons
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return self.inner.name
+
+    def fit(self, tasks: Sequence[Task], *, seed: int, progress: Progress) -> Fitted:
+        """Learns, or remembers."""
+        return self.lessons.of(self.inner, tasks, seed=seed, progress=progress)
+
+
 def with_holes(series: Series, share: float) -> Series:
     """
     The series with so large a share of the measurements missing.
@@ -123,6 +164,7 @@ def evaluate(  # noqa: PLR0913 - a point, what it runs, what it may cost, where 
     recordings: Path,
     kept: Path,
     tell: Tell,
+    lessons: Lessons | None = None,
     methods: Mapping[str, Entry] = METHODS,
 ) -> list[Outcome]:
     """
@@ -136,12 +178,14 @@ def evaluate(  # noqa: PLR0913 - a point, what it runs, what it may cost, where 
         recordings: Folder of the recordings.
         kept: Folder of finished runs; points that need the same run share it.
         tell: Is told what is being done, and how many runs of the recording are done.
+        lessons: What points before this one learnt, none for nothing.
         methods: All there are, by name.
     """
     splitting = Splitting(point.window, point.horizon, test_origins=spending.origins)
     datasets = read_all([recordings / f"{name}.npz" for name in point.recordings])
     simple = {name: entry for name, entry in methods.items() if entry.simple}
-    chosen = {name: methods[name] for name in names}
+    lessons = lessons or Lessons()
+    chosen = {name: _once(methods[name], lessons) for name in names}
     outcomes = []
     for dataset in datasets:
         others = [other for other in datasets if other is not dataset] if point.elsewhere else []
@@ -158,6 +202,10 @@ def evaluate(  # noqa: PLR0913 - a point, what it runs, what it may cost, where 
     return outcomes
 
 
+def _once(entry: Entry, lessons: Lessons) -> Entry:
+    return entry if entry.simple else replace(entry, make=lambda effort: Once(entry.make(effort), lessons))
+
+
 def _holed(entry: Entry, share: float) -> Entry:
     return replace(entry, make=lambda effort: Holed(entry.make(effort), share)) if share else entry
 
@@ -168,6 +216,17 @@ def _taught(entry: Entry, others: Sequence[Dataset], splitting: Splitting) -> En
         return entry
     tasks = tuple(split(other.series, splitting).task for other in others)
     return replace(entry, make=lambda effort: Elsewhere(entry.make(effort), tasks))
+
+
+def _digest_of(task: Task) -> str:
+    series = task.series
+    seen = hashlib.sha256(repr((task.window, task.horizon, task.training_steps, series.step_seconds)).encode())
+    seen.update(repr((series.services, series.features)).encode())
+    for array in (series.values, series.times, series.segments, series.calls, series.weights):
+        seen.update(np.ascontiguousarray(array).tobytes())
+    for origins in (task.training, task.validation):
+        seen.update(np.ascontiguousarray(origins).tobytes())
+    return seen.hexdigest()
 
 
 def _shelf(point: Evaluation, others: Sequence[Dataset]) -> str:

@@ -19,7 +19,7 @@ import ablating
 import catalogue
 from drawing import draw
 from experiments import EXPERIMENTS, Experiment
-from harness import Spending, evaluate
+from harness import Lessons, Spending, evaluate
 from recordings import DIRECTORY, write
 from summing import Point
 from summing import write as write_results
@@ -45,7 +45,7 @@ def run(experiment: Experiment, spending: Spending, *, recordings: Path, kept: P
     """
     for name in sorted({name for point in experiment.evaluations for name in point.recordings}):
         write(catalogue.RECORDINGS[name], recordings)
-    points, said = [], ""
+    points, said, lessons = [], "", Lessons()
 
     def tell(what: str, done: float) -> None:
         nonlocal said
@@ -55,7 +55,9 @@ def run(experiment: Experiment, spending: Spending, *, recordings: Path, kept: P
 
     for point in experiment.evaluations:
         steps = experiment.of_point(point)
-        outcomes = evaluate(point, experiment.methods, steps, spending, recordings=recordings, kept=kept, tell=tell)
+        outcomes = evaluate(
+            point, experiment.methods, steps, spending, recordings=recordings, kept=kept, tell=tell, lessons=lessons
+        )
         points.append(Point(point, outcomes))
     effort = {"updates": spending.effort.updates, "seconds": spending.effort.seconds}
     settings = {"seeds": spending.seeds, "origins": spending.origins, **effort}

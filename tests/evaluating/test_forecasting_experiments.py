@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from catalogue import RECORDINGS, Recording, Release
 from experiments import EXPERIMENTS, Evaluation, Experiment
-from harness import Holed, Spending, evaluate, with_holes
+from harness import Holed, Lessons, Spending, evaluate, with_holes
 from meshes import Plan
 from recordings import write
 from run import run
@@ -43,7 +43,7 @@ def recordings(tmp_path, monkeypatch):
     return tmp_path / "recordings"
 
 
-def of_point(recordings, point, **methods):
+def of_point(recordings, point, lessons=None, **methods):
     return evaluate(
         replace(point, window=6, horizon=4),
         tuple(name.replace("_", "-") for name in methods),
@@ -52,6 +52,7 @@ def of_point(recordings, point, **methods):
         recordings=recordings,
         kept=recordings / "kept",
         tell=lambda _what, _done: None,
+        lessons=lessons,
         methods=registry(**methods),
     )
 
@@ -130,6 +131,31 @@ def test_a_method_that_cannot_learn_elsewhere_is_told_of_and_the_others_go_on(re
     for outcome in outcomes:
         assert outcome.failures == {"bound": "cannot: holds weights"}
         assert "free" in outcome.scores
+
+
+def test_points_that_differ_after_the_known_part_only_are_learnt_from_once(recordings):
+    fake, lessons = Fake("fake"), Lessons()
+    plain, released = (
+        of_point(recordings, Evaluation(name, (name,)), lessons, fake=fake) for name in ("a", "released")
+    )
+    assert fake.seeds == [0, 1]
+    assert plain[0].dataset.digest != released[0].dataset.digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(Evaluation("other", ("b",)), id="another mesh"),
+        pytest.param(Evaluation("other", ("late",)), id="services that come late"),
+        pytest.param(Evaluation("other", ("a",), holes=0.3), id="less is shown"),
+        pytest.param(Evaluation("other", ("a", "b", "late"), elsewhere=True), id="other meshes"),
+    ],
+)
+def test_points_that_differ_in_what_is_learnt_from_are_learnt_from_each(recordings, other):
+    fake, lessons = Fake("fake"), Lessons()
+    of_point(recordings, Evaluation("plain", ("a",)), lessons, fake=fake)
+    of_point(recordings, other, lessons, fake=fake)
+    assert fake.seeds == [0, 1] * (1 + len(other.recordings))
 
 
 def test_points_share_finished_runs_unless_what_is_shown_differs(recordings):
