@@ -62,12 +62,17 @@ class FileFollower:
         self._is_due = False
         self._not_before = -float("inf")
         self._complaint = ""
+        self._has_settled = asyncio.Event()
 
     async def run(self) -> None:
         """Follows the file until cancelled."""
         while True:
             await self.once()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def settled(self) -> None:
+        """Returns when what the file says is in effect for the first time, or the log tells why it is not."""
+        await self._has_settled.wait()
 
     async def once(self) -> None:
         """One look; what is wrong is logged, once as long as it stays the same."""
@@ -78,6 +83,7 @@ class FileFollower:
             elif self._is_due and self._manifest is not None and self._clock() >= self._not_before:
                 await self._take(self._manifest)
                 self._is_due, self._has_taken = False, True
+                self._has_settled.set()
                 _log.info("%s: %s is in effect", FLAG, self._path)
         except TidecastError as error:
             self._not_before = self._clock() + _AGAIN_SECONDS
@@ -106,6 +112,7 @@ class FileFollower:
             raise Misconfigured(error.field, error.problem, remedy) from error
 
     def _complain(self, complaint: str) -> None:
+        self._has_settled.set()
         if complaint != self._complaint:
             self._complaint = complaint
             _log.error("%s", complaint)

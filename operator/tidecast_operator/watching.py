@@ -122,6 +122,9 @@ class Watching:
         """Returns when the picture holds everything that was there; `runs` have to run."""
         if self._scope is not None:
             await self._scope.ready()
+            if self._follower is not None:
+                # Without its Forecaster the first cycle would take back every hint, and with them every raised floor.
+                await self._follower.settled()
         await self._resync.complete()
 
     def close(self) -> None:

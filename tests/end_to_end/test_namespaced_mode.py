@@ -140,6 +140,11 @@ def test_nothing_that_was_asked_for_was_refused(world: ConfinedWorld) -> None:
     assert "Traceback" not in told
 
 
+def test_no_cycle_takes_hints_back_before_the_file_was_read(world: ConfinedWorld) -> None:
+    assert "outcome=Forecast" in world.told
+    assert "outcome=NoForecaster" not in world.told
+
+
 def test_calls_from_other_namespaces_are_part_of_the_graph(world: ConfinedWorld) -> None:
     [count] = re.findall(r"^tidecast_graph_services (\S+)", world.metrics(), flags=re.MULTILINE)
 

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from tidecast_operator.api_answers import Outcome, WriteRefused
@@ -42,6 +44,28 @@ def file(tmp_path):
 
 async def test_what_the_file_says_is_handed_on_once(file):
     assert await file.look(3) == [30]
+
+
+async def test_it_has_settled_when_what_the_file_says_is_in_effect(file):
+    settled = asyncio.create_task(file.follower.settled())
+    await file.look(1)
+    assert not settled.done()
+
+    await file.look(1)
+    await asyncio.wait_for(settled, timeout=5)
+    assert file.taken == [30]
+
+
+@pytest.mark.parametrize("content", [None, "kind: ["], ids=["no file", "no Forecaster"])
+async def test_it_has_settled_when_the_log_tells_what_is_wrong_with_the_file(tmp_path, caplog, content):
+    file = Following(tmp_path, step=None)
+    if content is not None:
+        file.path.write_text(content)
+    await file.look()
+
+    await asyncio.wait_for(file.follower.settled(), timeout=5)
+    assert file.taken == []
+    assert str(file.path) in caplog.text
 
 
 async def test_another_content_is_handed_on_without_a_restart(file):
