@@ -128,6 +128,10 @@ class Cycle:
         found = Round(in_use, start_time=self._clock())
         if in_use.settings is None:
             await self._rest()
+            if in_use.resource is not None:
+                # Not valid since before the start: what was told then stands until it expires. A Forecaster that is
+                # gone is another thing: nobody wants hints any more.
+                await self._hint(found)
         else:
             await self._observe(found, in_use.settings)
             await self._predict(found, in_use.settings)

@@ -103,9 +103,9 @@ class Shop:
             custom.patch_namespaced_custom_object(*resource, {"spec": {"scaling": scaling}})
             custom.patch_namespaced_custom_object_status(*resource, {"status": {"skill": skill}})
 
-    def wait_for(self, check: Callable[[], _Answer]) -> _Answer:
+    def wait_for(self, check: Callable[[], _Answer], *, seconds: float = 90) -> _Answer:
         """What *check* answers as soon as it is true; fails when that takes too long for a busy host."""
-        return eventually(check, seconds=90)
+        return eventually(check, seconds=seconds)
 
 
 def is_true(body: Mapping[str, Any], condition: str) -> bool:

@@ -232,6 +232,22 @@ async def test_a_hint_that_was_offered_is_offered_through_a_restart_without_a_pr
     assert told(shop).replicas == before.replicas
 
 
+async def test_a_spec_that_is_not_valid_after_a_restart_takes_no_hint_back_before_it_expires():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=120)
+    before = told(shop)
+
+    shop.restart()
+    shop.cluster.put(forecaster_body(prometheus={"url": "prometheus"}), "MODIFIED")
+    assert await shop.run() == "InvalidSpec"
+    assert told(shop).replicas == before.replicas
+    assert offered(shop) == ("True", "Offered")
+
+    await shop.run(cycles=12)
+    with pytest.raises(Withheld, match="ForecastFresh"):
+        told(shop)
+
+
 async def test_drift_is_not_forgotten_over_a_restart():
     shop = shop_with(mode="Active")
     await shop.run(cycles=40)
