@@ -122,16 +122,16 @@ def _only(place: int) -> slice:
     return slice(place, place + 1)
 
 
-def mean_of(some: Sequence[Any]) -> Any:
+def averaged(some: Sequence[Any]) -> Any:
     """Of things of one form the mean of each number in them; of what only some have, over those."""
     known = [one for one in some if one is not None]
     if not known:
         return None
     if isinstance(known[0], dict):
         names = list(dict.fromkeys(name for one in known for name in one))
-        return {name: mean_of([one.get(name) for one in known]) for name in names}
+        return {name: averaged([one.get(name) for one in known]) for name in names}
     if isinstance(known[0], list):
-        return [mean_of(each) for each in zip(*known, strict=True)]
+        return [averaged(each) for each in zip(*known, strict=True)]
     return round(sum(known) / len(known), 5)
 
 
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         | {bands: shares(part, bands) for bands in BANDS}
         for part in parts
     ]
-    summary = {bands: mean_of([run[bands] for run in runs]) for bands in BANDS}
+    summary = {bands: averaged([run[bands] for run in runs]) for bands in BANDS}
     asked = ("names", "seeds", "updates", "seconds", "origins", "window", "horizon", "threads")
     settings = {name: getattr(flags, name) for name in asked} | {"quantiles": QUANTILES}
     told = {"simulated": True, "settings": settings, "summary": summary, "runs": runs}
