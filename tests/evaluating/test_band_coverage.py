@@ -154,7 +154,7 @@ def test_a_series_that_stays_at_one_value_is_told_apart():
 
 def test_the_mean_over_runs_is_over_those_that_have_the_number():
     some = [{"a": 0.7, "b": [0.5], "c": None}, {"a": 0.9, "b": [0.6], "c": 0.4, "d": 1}]
-    assert coverage.mean_of(some) == {"a": 0.8, "b": [0.55], "c": 0.4, "d": 1}
+    assert coverage.averaged(some) == {"a": 0.8, "b": [0.55], "c": 0.4, "d": 1}
 
 
 def test_what_is_kept_comes_back_as_it_was(tmp_path):
