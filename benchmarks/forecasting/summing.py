@@ -177,6 +177,8 @@ def table(experiment: Experiment, rows: Sequence[dict[str, Any]], settings: dict
             )
             table_rows = []
             for target, step, point in sorted(cells, key=lambda cell: (TARGETS.index(cell[0]), cell[1])):
+                if measure == "rmse_against_base" and point == experiment.base:
+                    continue  # the same by the same
                 where = {"kind": kind, "target": target, "step": step, "point": point}
                 values = [mean_of(rows, measure, method=m, **where) for m in methods]
                 shown = ("" if value is None else f"{value:.3f}" for value in values)
