@@ -60,6 +60,10 @@ class Adviser:
         """Returns when no history is being fetched."""
         await self._filler.idle()
 
+    def forget(self) -> None:
+        """Another replica leads: hints go on from what that one tells; what replicas carry was measured, and stays."""
+        self._hints.forget()
+
     async def stop(self) -> None:
         """Ends the fetching of history; what was learned stays."""
         await self._filler.stop()

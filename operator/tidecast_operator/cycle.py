@@ -123,6 +123,7 @@ class Cycle:
         if not self._leadership.enter():
             await self._rest()
             self._judge.forget()
+            self._adviser.forget()
             await asyncio.to_thread(self._publisher.withdraw)
             return "Standby"
         found = Round(in_use, start_time=self._clock())

@@ -248,6 +248,22 @@ async def test_a_spec_that_is_not_valid_after_a_restart_takes_no_hint_back_befor
         told(shop)
 
 
+async def test_a_replica_that_leads_again_goes_on_from_what_the_one_between_told():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+    first, shop.is_leader = shop.cycle, False
+    await shop.run()
+    shop.is_leader = True
+    shop.restart()
+    await shop.run(cycles=20)
+    before = told(shop)
+
+    shop.cycle, shop.predictor.error = first, PredictorUnavailable("it starts")
+    await shop.run(cycles=2)
+
+    assert told(shop).replicas == before.replicas
+
+
 async def test_drift_is_not_forgotten_over_a_restart():
     shop = shop_with(mode="Active")
     await shop.run(cycles=40)

@@ -222,6 +222,7 @@ def test_after_a_restart_forecasts_without_a_band_do_not_put_the_end_off():
     assert hinted(one, seen=silent(NOW), kept=kept).hint.replicas == 9
     assert hinted(later, seen=silent(NOW + 299), kept=kept).hint.replicas == 9
     assert hinted(later, seen=silent(NOW + 300), kept=kept).reason == "DemandUnknown"
+    assert hinted(later, seen=silent(NOW + 360), kept=kept).reason == "DemandUnknown"
 
 
 @pytest.mark.parametrize("changes", [{"generation": 2}, {"suspend": True}, {"uid": "another"}])
@@ -230,6 +231,34 @@ def test_a_forecast_without_a_band_does_not_keep_up_what_was_asked_for_by_anothe
     hinted(resource(), kept=kept)
 
     assert hinted(replace(resource(), **changes), seen=silent(NOW + 60), kept=kept).hint is None
+
+
+def test_after_a_restart_the_first_forecast_speaks_though_what_a_replica_carries_is_not_learned_anew_yet():
+    found = hinted(told(evidence="100 requests/s a replica is the most that was seen"))
+
+    assert (found.hint.replicas, found.hint.capacity.per_replica) == (7, 100.0)
+    assert found.hint.capacity.evidence == "100 a replica was carried before"
+
+
+def test_what_another_replica_told_meanwhile_counts_and_not_what_was_remembered():
+    kept = keeper()
+    hinted(resource(), kept=kept)
+    kept.forget()
+
+    now = NOW + 180
+    found = kept.after(Seen(now), [told(replicas=20, expires=now + 300)])[KEY]
+
+    assert (found.hint.replicas, found.expire_time) == (20, now + 300)
+
+
+def test_what_was_asked_for_long_ago_lets_no_hint_rise_faster():
+    kept = keeper()
+    hinted(resource(), seen=Seen(NOW, window(50.0), forecast(lambda _: 9000.0)), kept=kept)
+
+    later = NOW + 6 * 3600
+    seen = Seen(later, window(5.0, later), forecast(lambda _: 9000.0, issued_time=later))
+
+    assert hinted(resource(), seen=seen, kept=kept).hint.replicas == 10
 
 
 class Learned:

@@ -145,7 +145,7 @@ def decide(facts: Facts, scaling: Scaling) -> tuple[Hint, Memory]:
 
 def _rising(needed: int, facts: Facts, scaling: Scaling) -> tuple[int, Limit]:
     base = max(facts.current_replicas or 0, scaling.min_replicas)
-    before = max((replicas for _, replicas in facts.memory.asked), default=0)
+    before = max((replicas for _, replicas in _recent(facts)), default=0)
     # Ready replicas that vanish are no reason to ask for fewer.
     highest = max(math.floor(RISE_FACTOR * base), base + RISE_REPLICAS, before)
     return (highest, Limit.RISE_LIMIT) if needed > highest else (needed, Limit.NONE)
@@ -153,7 +153,7 @@ def _rising(needed: int, facts: Facts, scaling: Scaling) -> tuple[int, Limit]:
 
 def _remember(asked: int, facts: Facts) -> Memory:
     before = facts.memory
-    recent = (*((time, replicas) for time, replicas in before.asked if time > facts.now - facts.hold_seconds),)
+    recent = _recent(facts)
     memory = (*(pair for pair in recent if pair[0] != facts.now), (facts.now, asked))
     if not facts.caller_fails:
         return Memory(memory)
@@ -162,6 +162,11 @@ def _remember(asked: int, facts: Facts) -> Memory:
         return Memory(memory, 1, before.guarded_since)
     standing = max((replicas for _, replicas in recent), default=asked)
     return Memory(memory, max(before.guarded, standing), before.guarded_since or facts.now)
+
+
+def _recent(facts: Facts) -> tuple[tuple[int, int], ...]:
+    """What was asked for lately enough to be held."""
+    return tuple(pair for pair in facts.memory.asked if pair[0] > facts.now - facts.hold_seconds)
 
 
 def _bounded(replicas: int, scaling: Scaling) -> tuple[int, Limit]:

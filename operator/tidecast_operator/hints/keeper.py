@@ -118,6 +118,11 @@ class HintKeeper:
         self._pasts, self._held = pasts, held
         return hinted
 
+    def forget(self) -> None:
+        """Another replica leads: when this one leads again, it goes on from what that one has told by then."""
+        self._pasts, self._held = {}, {}
+        self._window = self._forecast = None
+
     def _or_before(self, found: Hinted, resource: ForecastResource, past: Past, *, now: int) -> Hinted:
         """
         What was found, or else the hint before it, until the forecast that one came from expires.
@@ -128,7 +133,7 @@ class HintKeeper:
             return found
         generation, before = self._held.get(resource.uid, (resource.generation, None))
         if before is None:
-            return _or_told(found, resource, past, now=now)
+            return _or_told(found, past, now=now)
         is_silent = found.reason == "DemandUnknown" or past.told is not None
         return before if is_silent and generation == resource.generation and now < before.expire_time else found
 
@@ -188,7 +193,7 @@ def _hinted(look: _Look, resource: ForecastResource, scaling: Scaling, past: Pas
     if service is None or resource.suspend or look.now >= look.expire_time:
         message = "There is no forecast that has not expired; see ForecastFresh."
         return replace(found, reason="NoForecast", message=message), past
-    capacity = look.capacity(service, scaling)
+    capacity = look.capacity(service, scaling) or past.known(scaling.signal.name)
     if capacity is None:
         message = "What a replica carries is not known; give spec.scaling.perReplica, or wait until it is learned."
         return replace(found, reason="CapacityUnknown", message=message), past
@@ -211,12 +216,11 @@ def _hinted(look: _Look, resource: ForecastResource, scaling: Scaling, past: Pas
     return replace(found, hint=hint), replace(past, memory=memory, told=None)
 
 
-def _or_told(found: Hinted, resource: ForecastResource, past: Past, *, now: int) -> Hinted:
+def _or_told(found: Hinted, past: Past, *, now: int) -> Hinted:
     """What was found, or else what was told before a restart, for as long as that holds."""
-    expire_time = resource.published.expire_time
-    if past.told is None or expire_time is None or expire_time <= now:
+    issued_time, expire_time = past.told_times
+    if past.told is None or expire_time <= now:
         return found
-    issued_time = resource.published.issued_time or 0
     return Hinted(found.scaling, past.told, issued_time=issued_time, expire_time=expire_time)
 
 

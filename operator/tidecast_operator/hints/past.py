@@ -20,11 +20,14 @@ class Past:
         memory: Of the hints before.
         carried: The most that a replica was learned to carry of a signal, by the name of the signal.
         told: The hint that its status tells from before a restart; None once there was one since, or if there is none.
+        told_times: When the forecast that one comes from was issued, and when it expires, unix seconds: the status soon
+            tells those of later forecasts, which had no hint.
     """
 
     memory: Memory = field(default_factory=Memory)
     carried: tuple[tuple[str, float], ...] = ()
     told: Hint | None = None
+    told_times: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, resource: ForecastResource, scaling: Scaling, *, now: int, step_seconds: int) -> "Past":
@@ -46,7 +49,15 @@ class Past:
             reason=hint.reason,
             limited_by=Limit(hint.limited_by) if hint.limited_by in tuple(Limit) else Limit.NONE,
         )
-        return cls(Memory(((now - step_seconds, told.floor),)), carried, told)
+        times = (published.issued_time or 0, published.expire_time)
+        return cls(Memory(((now - step_seconds, told.floor),)), carried, told, times)
+
+    def known(self, signal: str) -> Capacity | None:
+        """What a replica was learned to carry of a signal before, where it is not known anew yet."""
+        before = dict(self.carried).get(signal)
+        if before is None:
+            return None
+        return Capacity(before, samples=1, evidence=f"{figure(before)} a replica was carried before")
 
     def capacity(self, learned: Capacity, signal: str) -> tuple[Capacity, "Past"]:
         """
