@@ -79,7 +79,7 @@ class FindsForecaster(Protocol):
 class ListsNamespaces(Protocol):
     """What is needed of `Cluster`."""
 
-    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int]:
+    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int] | None:
         """All objects of a kind in a namespace."""
 
 
@@ -161,7 +161,7 @@ class Check:
             lacking = missing(access, namespace, needed)
             if lacking:
                 return Finding(f"namespace {namespace}", False, str(why_left_out(namespace, lacking)))
-            count = len(cluster.list_names(FORECAST_KIND, namespace))
+            count = len(cluster.list_names(FORECAST_KIND, namespace) or ())
             return Finding(f"namespace {namespace}", True, f"all is permitted that is needed, {count} {FORECAST_KIND}s")
 
         return await self._until_good(f"namespace {namespace}", look)

@@ -145,12 +145,12 @@ class Cluster:
         self._names_client.close()
         self._applying_client.close()
 
-    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int]:
+    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int] | None:
         """
         All objects of one of the watched kinds, in the cluster or in *namespace*: (namespace, name), and when it was
         created, unix seconds.
 
-        None of a kind that the API server does not know, as long as its definition is not installed.
+        None where the API server does not know the kind, as long as its definition is not installed.
         """
         api, method, arguments = _within(namespace, *_LISTS[kind]) if namespace else _LISTS[kind]
         list_page = partial(getattr(getattr(client, api)(self._names_client), method), *arguments)
@@ -159,7 +159,7 @@ class Cluster:
         while True:
             page = found(partial(_page, list_page, token))
             if page is None:
-                return names
+                return None
             for item in page["items"] or ():  # an empty list of metadata is null
                 metadata = item["metadata"]
                 created = from_time(metadata["creationTimestamp"]) or 0

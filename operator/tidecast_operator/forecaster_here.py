@@ -47,6 +47,14 @@ class ForecasterHere:
         self._generation += 1
         self._show()
 
+    def stand_in(self) -> None:
+        """
+        As long as the file cannot be followed, there is a Forecaster without a spec: one that is not valid takes back
+        nothing of what was told before a restart, as none at all would. On the event loop.
+        """
+        if not self._generation:
+            self._show()
+
     def told(self, status: Mapping[str, Any]) -> None:
         """Keeps the conditions of a status, and logs those that turned; in any thread."""
         before = {one["type"]: one for one in self._status.get("conditions", ())}

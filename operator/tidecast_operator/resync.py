@@ -24,8 +24,8 @@ _RELIST_SECONDS = 15.0
 class Lists(Protocol):
     """What resyncing needs of the cluster."""
 
-    def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
-        """All objects of a kind: (namespace, name), and when it was created, unix seconds."""
+    def list_names(self, kind: str) -> Mapping[tuple[str, str], int] | None:
+        """All objects of a kind: (namespace, name), and when it was created, unix seconds; None if it is not known."""
 
 
 class Resync:
@@ -83,7 +83,7 @@ class Resync:
             return False
         # What is deleted meanwhile never comes: after a while it is listed again.
         for _ in range(int(_RELIST_SECONDS / _LOOK_SECONDS)):
-            if real.keys() <= self._picture.names().get(kind, frozenset()):
+            if real is None or real.keys() <= self._picture.names().get(kind, frozenset()):
                 return True
             await asyncio.sleep(_LOOK_SECONDS)
         return False
@@ -100,8 +100,12 @@ class Resync:
         unseen = 0
         for kind in self._kinds:
             real = await asyncio.to_thread(self._cluster.list_names, kind)
+            if real is None:
+                continue  # a definition that is deleted deletes its objects one by one, and the watches tell of each
             gone = before.get(kind, frozenset()) - real.keys()
             if gone:
+                # What was deleted and made anew meanwhile is there again.
+                gone -= (await asyncio.to_thread(self._cluster.list_names, kind) or {}).keys()
                 _log.info("resync: the deletion of %d of kind %s was missed", len(gone), kind)
                 self._picture.forget(kind, gone)
             known = self._picture.names().get(kind, frozenset())

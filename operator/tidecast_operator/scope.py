@@ -60,8 +60,11 @@ class Asks(Protocol):
 class ListsNamespaces(Protocol):
     """What is needed of `Cluster`."""
 
-    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int]:
-        """All objects of a kind in a namespace: (namespace, name), and when it was created, unix seconds."""
+    def list_names(self, kind: str, namespace: str = "") -> Mapping[tuple[str, str], int] | None:
+        """
+        All objects of a kind in a namespace: (namespace, name), and when it was created, unix seconds; None where the
+        kind is not known.
+        """
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -126,6 +129,7 @@ class Scope:
         self._picture = picture
         self._needed = tuple(needed)
         self._open: tuple[str, ...] = ()
+        self._lacked: frozenset[str] = frozenset()
         self._serves: bool | None = None
         self._told: dict[str, str] = {}
         self._looked = asyncio.Event()
@@ -162,7 +166,11 @@ class Scope:
         async with self._lock:
             serves, lacking = await asyncio.to_thread(self._ask)
             self._tell(lacking, serves=serves)
-            now = tuple(name for name in self._names if not lacking[name])
+            # A Role that is replaced is away for a moment: what is forgotten for that is not asked for any more, and
+            # floors fall. So a namespace closes when two looks in a row have found something lacking.
+            lacked, self._lacked = self._lacked, frozenset(name for name in self._names if lacking[name])
+            closing = lacked & self._lacked
+            now = tuple(n for n in self._names if not lacking[n] or (n in self._open and n not in closing))
             is_other = (now, serves) != (self._open, self._serves)
             closed, opened = set(self._open) - set(now), set(now) - set(self._open)
             self._open, self._serves = now, serves
@@ -188,11 +196,14 @@ class Scope:
         if body["metadata"].get("namespace") in self._open:
             self._picture.observe(event_type, body)
 
-    def list_names(self, kind: str) -> Mapping[tuple[str, str], int]:
-        """All objects of one of `KINDS` in the open namespaces; synchronous."""
+    def list_names(self, kind: str) -> Mapping[tuple[str, str], int] | None:
+        """All objects of one of `KINDS` in the open namespaces, None where the kind is not known; synchronous."""
         names: dict[tuple[str, str], int] = {}
         for namespace in self._open:
-            names |= self._cluster.list_names(kind, namespace)
+            found = self._cluster.list_names(kind, namespace)
+            if found is None:
+                return None
+            names |= found
         return names
 
     def _ask(self) -> tuple[bool, Mapping[str, tuple[Permission, ...]]]:

@@ -87,6 +87,7 @@ class Watching:
         self._access: Access | None = None
         self._forecasters: Forecasters | None = None
         self._follower: FileFollower | None = None
+        self._here: ForecasterHere | None = None
         writes: Writes = cluster
         path, namespaces = options.forecaster_file, namespaces_of(options)
 
@@ -94,7 +95,7 @@ class Watching:
             return load_configuration(options.kubeconfig)
 
         if namespaces:
-            here = ForecasterHere(picture, on_loop=asyncio.get_running_loop().call_soon_threadsafe)
+            self._here = here = ForecasterHere(picture, on_loop=asyncio.get_running_loop().call_soon_threadsafe)
             self._follower = FileFollower(path, here.take)
             writes = StatusHere(cluster, here)
             self._access = Access(configuration())
@@ -122,9 +123,10 @@ class Watching:
         """Returns when the picture holds everything that was there; `runs` have to run."""
         if self._scope is not None:
             await self._scope.ready()
-            if self._follower is not None:
-                # Without its Forecaster the first cycle would take back every hint, and with them every raised floor.
-                await self._follower.settled()
+        if self._follower is not None and self._here is not None:
+            # Without its Forecaster the first cycle would take back every hint, and with them every raised floor.
+            await self._follower.settled()
+            self._here.stand_in()
         await self._resync.complete()
 
     def close(self) -> None:

@@ -264,6 +264,46 @@ async def test_a_replica_that_leads_again_goes_on_from_what_the_one_between_told
     assert told(shop).replicas == before.replicas
 
 
+def followed(shop):
+    return shop.conditions(SPF, "checkout", "shop").get("FloorFollowed")
+
+
+async def test_why_a_floor_does_not_follow_is_not_forgotten_over_a_restart():
+    shop = shop_with(mode="Active", horizontalPodAutoscalerName="checkout")
+    await shop.run(cycles=40)
+    assert followed(shop) == ("False", "FloorsDisabled")
+
+    shop.restart()
+    await shop.run()
+
+    assert followed(shop) == ("False", "FloorsDisabled")
+
+
+async def test_nobody_says_that_a_floor_follows_before_autoscalers_were_looked_at():
+    shop = shop_with()
+    await shop.run(cycles=40)
+
+    shop.restart()
+    scaling = {"perReplica": "250", "leadTimeSeconds": 120, "mode": "Active", "horizontalPodAutoscalerName": "checkout"}
+    status = shop.cluster.status(SPF, "checkout", "shop")
+    shop.cluster.put(forecast_body(scaling=scaling) | {"status": status}, "MODIFIED")
+    await shop.run()
+    assert followed(shop) == ("Unknown", "NotLookedYet")
+
+    await shop.run(cycles=2)
+    assert followed(shop) == ("False", "FloorsDisabled")
+
+
+async def test_a_hint_outlives_a_workload_that_is_replaced():
+    shop = shop_with(mode="Active")
+    await shop.run(cycles=40)
+
+    shop.cluster.remove("Deployment", "shop", "checkout")
+    await shop.run()
+    assert told(shop)
+    assert offered(shop) == ("True", "Offered")
+
+
 async def test_drift_is_not_forgotten_over_a_restart():
     shop = shop_with(mode="Active")
     await shop.run(cycles=40)

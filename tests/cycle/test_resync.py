@@ -58,6 +58,35 @@ async def test_objects_whose_deletion_was_missed_are_forgotten():
     assert len(picture.forecasters()) == 1
 
 
+async def test_nothing_is_forgotten_of_a_kind_that_the_api_server_does_not_know_at_the_moment():
+    real = FakeLists(namespace_body(), workload_body("checkout"), service_body("checkout"))
+    real.names |= {"ServicePerformanceForecast": None, "Forecaster": None}
+    resyncing, picture, deaf = resync(real)
+
+    await resyncing.once()
+
+    assert (len(picture.forecasts()), len(picture.forecasters()), deaf) == (1, 1, [])
+
+
+async def test_what_is_made_anew_while_lists_are_read_is_kept():
+    real, answers = FakeLists(*EVERYTHING), iter([{}])
+    resyncing, picture, _ = resync(real)
+    lists = real.list_names
+    real.list_names = lambda kind: next(answers, lists(kind)) if kind == "Deployment" else lists(kind)
+
+    await resyncing.once()
+
+    assert len(picture.workloads().workloads) == 1
+
+
+async def test_a_cluster_whose_definitions_are_not_installed_is_complete_without_them():
+    real = FakeLists(namespace_body())
+    real.names |= {"ServicePerformanceForecast": None, "Forecaster": None}
+    resyncing, _, _ = resync(real, known=(namespace_body(),))
+
+    await asyncio.wait_for(resyncing.complete(), timeout=5)
+
+
 async def test_watches_that_miss_an_old_object_are_deaf():
     resyncing, _, deaf = resync(FakeLists(*EVERYTHING, workload_body("late")))
 

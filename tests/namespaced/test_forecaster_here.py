@@ -51,6 +51,30 @@ async def test_a_listed_namespace_is_chosen_whatever_the_file_selects(operator):
     assert operator.conditions("ServicePerformanceForecast", "checkout", "shop")["Ready"] == ("True", "ForecastIssued")
 
 
+async def test_a_file_that_cannot_be_followed_at_the_start_takes_no_hint_back(operator):
+    operator.collector.requests_per_second, operator.collector.rise, operator.predictor.slope = 1000.0, 2.0, 2.0
+    operator.cluster.put(forecast_body(scaling={"perReplica": "250", "mode": "Active"}))
+    await operator.here.take(manifest())
+    await operator.run(40)
+    before = operator.noticeboard.board.offered("shop", "checkout", operator.now)[1]
+
+    operator.cluster.picture.forget("Forecaster", [("", "default")])
+    operator.here = ForecasterHere(operator.picture, on_loop=lambda call: call())
+    operator.restart()
+    operator.here.stand_in()
+
+    assert await operator.run() == "InvalidSpec"
+    assert operator.noticeboard.board.offered("shop", "checkout", operator.now)[1].replicas == before.replicas
+
+
+async def test_what_the_file_says_is_not_hidden_by_what_stands_in_for_it(operator):
+    await operator.here.take(manifest())
+
+    operator.here.stand_in()
+
+    assert await operator.run(2) == "Forecast"
+
+
 async def test_nothing_of_the_forecaster_is_written_to_the_cluster(operator):
     await operator.here.take(manifest())
     await operator.run(3)

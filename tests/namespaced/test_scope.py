@@ -90,10 +90,26 @@ async def test_a_namespace_that_is_forbidden_later_is_forgotten_with_all_in_it()
         chosen.observe(None, body)
 
     access.forbidden = {"shop": {"watch services"}}
+    await chosen.look()
 
     assert await chosen.look()
     assert known(picture) == {"payments"}
     assert {name for name in picture.names().values() if name} == {frozenset({("", "payments")})}
+
+
+async def test_a_permission_that_is_away_for_one_look_closes_nothing():
+    access = FakeAccess()
+    chosen, picture = scope(access)
+    await chosen.look()
+    chosen.observe(None, forecast_body())
+    lacking = {"shop": {"watch services"}}
+
+    for forbidden in (lacking, {}, lacking):
+        access.forbidden = forbidden
+        assert not await chosen.look()
+
+    assert chosen.open == ("shop", "payments")
+    assert len(picture.forecasts()) == 1
 
 
 async def test_a_late_event_of_a_namespace_that_is_left_out_is_dropped():
@@ -138,6 +154,15 @@ async def test_nothing_is_complete_before_it_is_known_what_is_permitted():
     await chosen.look()
 
     await waiting
+
+
+async def test_a_kind_that_is_not_known_in_a_namespace_is_not_known():
+    access = FakeAccess()
+    access.names = {(kind, "shop"): {} for kind in KINDS} | {(kind, "payments"): None for kind in KINDS}
+    chosen, _ = scope(access)
+    await chosen.look()
+
+    assert {chosen.list_names(kind) for kind in KINDS} == {None}
 
 
 async def test_objects_are_listed_in_open_namespaces_alone():

@@ -150,6 +150,20 @@ def test_what_a_status_tells_holds_for_the_method_that_it_names(kind, samples):
     assert (known and known.samples) == (samples and pytest.approx(samples))
 
 
+def test_what_a_status_tells_of_the_method_that_speaks_now_beats_a_file_of_the_one_before(tmp_path):
+    past = Past().go(60, kind=ModelKind.LAST_VALUE)
+    Store(tmp_path).save(past.record)
+    told = PublishedSkill("RequestsPerSecond", 300, 40.0, 1.0, 2.0, 0.0, 0.8, kind=ModelKind.GCN_GRU)
+
+    past.go(1)
+    window = past.window()
+    said = forecast(window, banded(knows(past.step)))
+    skills = Keeper(Store(tmp_path)).after(window, said, lambda: {(SERVICES[0], REQUESTS): told})
+
+    assert skills.of(SERVICES[0], REQUESTS, 300).samples == pytest.approx(40)
+    assert skills.of(SERVICES[0], REQUESTS, 60) is None
+
+
 @pytest.mark.parametrize(("days", "samples"), [(0, 200), (0.5, 200 / math.e), (30, 0)])
 def test_what_a_status_tells_is_worth_the_less_the_older_it_is(days, samples):
     pasts = pasts_of([told_at(BEGIN)], time=BEGIN + round(days * 86_400))

@@ -10,7 +10,14 @@ from tidecast_contract.forecast import ModelKind
 from tidecast_operator.hints.keeper import Hinted
 from tidecast_operator.outlets.floors.plan import FloorProblem
 from tidecast_operator.published import Condition, Published, to_time
-from tidecast_operator.publishing.hinted import FOLLOWED, OFFERED, of_hint
+from tidecast_operator.publishing.hinted import (
+    FOLLOWED,
+    NOT_LOOKED_YET,
+    NOTHING_OFFERED,
+    OFFERED,
+    floor_followed,
+    of_hint,
+)
 from tidecast_operator.publishing.sentences import sentence
 from tidecast_operator.publishing.trusted import trusted
 from tidecast_operator.trust.skills import Skill
@@ -49,6 +56,7 @@ class ForecastFacts:
         is_judged: Whether past forecasts were compared with what came true this time.
         skill: How good those of this service were; None where nothing came true yet.
         hinted: What came out as its hint; None if it asks for none, or speaks for no workload.
+        is_floor_known: Whether anybody has looked at floors since this replica leads.
         floor_problem: Why a floor did not follow its hint the last time; None if nothing kept it.
         last_trust: What `Trusted` said in the cycle before, be it written or not; None in the first one.
     """
@@ -69,6 +77,7 @@ class ForecastFacts:
     is_judged: bool = False
     skill: Skill | None = None
     hinted: Hinted | None = None
+    is_floor_known: bool = True
     floor_problem: FloorProblem | None = None
     last_trust: Condition | None = None
 
@@ -90,8 +99,15 @@ def of_forecast(facts: ForecastFacts, previous: Published) -> tuple[Condition, .
         _history_sufficient(facts, previous),
         fresh,
         trust,
-        *(() if facts.hinted is None else of_hint(facts.hinted, trust, facts.floor_problem)),
+        *(() if facts.hinted is None else of_hint(facts.hinted, trust, _floor(facts, previous))),
     )
+
+
+def _floor(facts: ForecastFacts, previous: Published) -> Condition:
+    if facts.is_floor_known:
+        return floor_followed(facts.floor_problem)
+    before = previous.condition(FOLLOWED)
+    return NOT_LOOKED_YET if before is None or before.reason == NOTHING_OFFERED.reason else before
 
 
 def _forecast_ready(facts: ForecastFacts, fresh: Condition) -> Condition:

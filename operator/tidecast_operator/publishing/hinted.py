@@ -19,28 +19,33 @@ OFFERED = "HintOffered"
 FOLLOWED = "FloorFollowed"
 
 
-def of_hint(hinted: Hinted, trusted: Condition, problem: FloorProblem | None) -> tuple[Condition, ...]:
+NOTHING_OFFERED = Condition(
+    FOLLOWED, "False", "NothingOffered", "The original floor stands; see the condition HintOffered."
+)
+NOT_LOOKED_YET = Condition(
+    FOLLOWED, "Unknown", "NotLookedYet", "Autoscalers are looked at in the next cycle; if not, the log says why."
+)
+
+
+def of_hint(hinted: Hinted, trusted: Condition, floor: Condition) -> tuple[Condition, ...]:
     """
     Whether autoscalers may be told, and whether the floor follows if one is named; not settled yet.
 
     Args:
         hinted: What came out.
         trusted: The condition `Trusted` as it is to be.
-        problem: Why the floor did not follow the last time; None if nothing kept it.
+        floor: What is known of the floor, if something is offered.
     """
     offered = _offered(hinted, trusted)
     if hinted.scaling is None or not hinted.scaling.autoscaler or hinted.scaling.mode is not Mode.ACTIVE:
         return (offered,)
-    return offered, _followed(offered, problem)
+    return offered, floor if offered.status == "True" or floor.status == "False" else NOTHING_OFFERED
 
 
-def _followed(offered: Condition, problem: FloorProblem | None) -> Condition:
+def floor_followed(problem: FloorProblem | None) -> Condition:
+    """Whether the floor followed the last time; *problem* says why not."""
     if problem is not None:
         return Condition(FOLLOWED, "False", problem.reason, problem.message)
-    if offered.status != "True":
-        return Condition(
-            FOLLOWED, "False", "NothingOffered", "The original floor stands; see the condition HintOffered."
-        )
     return Condition(FOLLOWED, "True", "Following", "The floor of the HorizontalPodAutoscaler follows the hint.")
 
 

@@ -53,7 +53,8 @@ class Outcome:
         problem: Why there is no forecast; empty if there is one.
         valid_steps: How long forecasts stand.
         hints: What came out for the resources that ask for a hint, by namespace and name.
-        floor_problems: Why floors did not follow hints the last time, by namespace and name.
+        floor_problems: Why floors did not follow hints the last time, by namespace and name; None before anybody has
+            looked.
         last_trust: What `Trusted` said in the cycle before, by uid; statuses may not have been written since.
     """
 
@@ -66,7 +67,7 @@ class Outcome:
     problem: str = ""
     valid_steps: int = VALID_STEPS
     hints: Mapping[tuple[str, str], Hinted] = field(default_factory=dict)
-    floor_problems: Mapping[tuple[str, str], FloorProblem] = field(default_factory=dict)
+    floor_problems: Mapping[tuple[str, str], FloorProblem] | None = None
     last_trust: Mapping[str, Condition] = field(default_factory=dict)
 
 
@@ -169,10 +170,15 @@ class _View:
         return None if status is None else status | skill_block(self.skill(resource)) | hint_block(hinted)
 
     def hinted(self, resource: ForecastResource) -> Hinted | None:
-        """What came out as its hint; None if it asks for none, speaks for no workload, or that does not exist."""
-        if resource.target is None or resource.target not in self._workloads.workloads:
+        """
+        What came out as its hint; None if it asks for none, speaks for no workload, or for one that does not exist.
+
+        A hint that there is goes on without its workload, which may be replaced just now; it ends with its measurements.
+        """
+        hinted = self._outcome.hints.get(resource.key)
+        if hinted is None or resource.target is None:
             return None
-        return self._outcome.hints.get(resource.key)
+        return hinted if hinted.hint is not None or resource.target in self._workloads.workloads else None
 
     def _signal(self, resource: ForecastResource) -> Feature:
         hinted = self._outcome.hints.get(resource.key)
@@ -212,7 +218,8 @@ class _View:
             is_judged=self._outcome.skills is not None,
             skill=self.skill(resource),
             hinted=self.hinted(resource),
-            floor_problem=self._outcome.floor_problems.get(resource.key),
+            is_floor_known=self._outcome.floor_problems is not None,
+            floor_problem=(self._outcome.floor_problems or {}).get(resource.key),
             last_trust=self._outcome.last_trust.get(resource.uid),
         )
 

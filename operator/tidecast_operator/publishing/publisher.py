@@ -46,7 +46,7 @@ class Publisher:
     def __init__(self, writer: Writer, metrics: SelfMetrics, outlets: Outlets, *, clock: Callable[[], float]) -> None:
         self._writer = writer
         self._outlets = outlets
-        self._floor_problems: Mapping[tuple[str, str], FloorProblem] = {}
+        self._floor_problems: Mapping[tuple[str, str], FloorProblem] | None = None
         self._last_trust: Mapping[str, Condition] = {}
         self._metrics = metrics
         self._clock = clock
@@ -115,7 +115,8 @@ class Publisher:
 
     def _follow(self, board: Board, step_seconds: int) -> None:
         report = self._outlets.follow(board, budget_seconds=min(_MAX_FLOORS_SECONDS, _FLOORS_SHARE * step_seconds))
-        self._floor_problems = by_key(report)
+        if report.has_looked:
+            self._floor_problems = by_key(report)
         if report.raised or report.restored:
             _log.info("floors: raised %d, given back %d, %d to come", report.raised, report.restored, report.left)
         if report.error is not None:
@@ -128,6 +129,7 @@ class Publisher:
     def withdraw(self) -> None:
         """Another replica leads: what this one knew is not to stand beside it."""
         self._last_trust = {}
+        self._floor_problems = None
         self._outlets.withdraw()
 
     def _write_forecasters(self, found: Round, written: Written) -> Exception | None:

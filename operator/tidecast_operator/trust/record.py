@@ -124,9 +124,11 @@ class Record:
         """
         With what was known of single series at one offset before, where that is more than is known here.
 
-        That of offsets it has not is left out.
+        That of offsets it has not is left out. What is known here of another method is given up, for whatever was told
+        of the one that speaks now is newer.
         """
         record = self.of(tuple(dict.fromkeys((*self.services, *(service for service, _ in pasts)))))
+        record = record.spoken_for({service: past.kind for (service, _), past in pasts.items()})
         rows = {service: row for row, service in enumerate(record.services)}
         sums, drifts = {name: values.copy() for name, values in record.long.items()}, record.drifts.copy()
         kinds = list(record.kinds)

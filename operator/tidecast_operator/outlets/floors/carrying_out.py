@@ -53,6 +53,7 @@ class FloorReport:
         floors: All that are raised now, by namespace and name of the autoscaler, as far as they were looked at.
         problems: Of those who ask for floors.
         error: Why not everything was looked at or tried; None if it was.
+        has_looked: Whether anything was looked at, so that whoever asks for a floor and has no problem has that floor.
     """
 
     raised: int = 0
@@ -61,6 +62,7 @@ class FloorReport:
     floors: dict[Key, Claim] = field(default_factory=dict)
     problems: list[FloorProblem] = field(default_factory=list)
     error: TidecastError | None = None
+    has_looked: bool = True
 
     @property
     def is_complete(self) -> bool:

@@ -73,12 +73,14 @@ class Floors:
         """
         report = FloorReport()
         if not self._may_write():
+            report.has_looked = False
             self._is_clean = self._has_seen_all = False
             self._falls_from = 0.0
             return report
         self._falls_from = self._falls_from or self._clock() + self._hold_seconds
         names = named(board)
         if not board.is_known or (self._is_clean and not names):
+            report.has_looked = board.is_known
             return report
         had_seen_all = self._has_seen_all
         self._is_clean = self._has_seen_all = False  # so it is if anything unexpected breaks this off
@@ -92,6 +94,7 @@ class Floors:
 
         budget = self._budget_seconds if budget_seconds is None else budget_seconds
         marked = self._pass(board, look, report, budget)
+        report.has_looked = marked is not None
         if marked is not None:
             self._marked = marked
             is_all = not self._autoscalers.is_partial
