@@ -30,6 +30,7 @@ from tidecast_predictor.baselines.last_value import LastValue
 from tidecast_predictor.baselines.neural import Budget
 from tidecast_predictor.baselines.ridge import Ridge
 from tidecast_predictor.baselines.seasonal_naive import SeasonalNaive
+from tidecast_predictor.baselines.standardising import Standard
 from tidecast_predictor.baselines.stid import stid
 from tidecast_predictor.baselines.t_gcn import t_gcn
 from tidecast_predictor.baselines.window_mean import WindowMean
@@ -150,6 +151,14 @@ def test_a_constant_series_is_forecast_as_it_is(method):
     given = task(made)
     answer = ask(learn(method, given), given, later_origins(given))
     assert np.allclose(answer.mean[:, 2], 7.0, atol=1.5)  # a few updates leave a network without a naive start off
+
+
+def test_a_series_that_moves_little_for_its_level_is_scaled_by_how_it_moves():
+    little = np.float32(4e9) + 2e4 * np.random.default_rng(0).standard_normal((500, 1, 1)).astype(np.float32)
+    tiny = np.float32(1e-9) * np.random.default_rng(0).standard_normal((500, 1, 1)).astype(np.float32)
+
+    for values in (little, tiny):
+        assert np.abs(Standard.of(values).scaled(values)).max() < 5
 
 
 @each_but_far_back

@@ -36,6 +36,12 @@ def test_segments_are_numbered_in_their_order(tmp_path):
     assert np.array_equal(series.segments, np.repeat([0, 1, 2, 3], 100))
 
 
+def test_where_time_leaps_the_remedy_is_told(tmp_path, caplog):
+    read(write(tmp_path, **content(time=60 * (np.arange(400) + 7 * (np.arange(400) >= 200)))))
+
+    assert "put in rows of NaN" in caplog.text
+
+
 def test_where_time_leaps_a_segment_begins(tmp_path):
     time = 60 * np.arange(400)
     time[250:] += 3600
@@ -70,6 +76,8 @@ def test_other_content_has_another_digest(tmp_path):
         ({"segment": np.full(400, np.nan)}, "segment", "400 steps"),
         ({"time": 1_700_000_000_000 + 60_000 * np.arange(400)}, "time", "not milliseconds"),
         ({"time": np.arange(400) / 2}, "time", "whole seconds"),
+        ({"time": (1_700_000_000 + 300 * np.arange(400)).astype(np.float32)}, "time", "as int64"),
+        ({"edge_weight": np.array([1.0, -1.0])}, "edge_weight", "-1.0 for call 1"),
         ({"nodes": np.array(["a", "b", "c"], object)}, "nodes", "as text"),
         ({"data": np.zeros((400, 3, 2), object)}, "data", "as numbers"),
     ],

@@ -219,6 +219,49 @@ def test_a_folder_for_results_that_cannot_be_made_is_named(tmp_path, capsys):
     assert "--out: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", ["runs.np.savez_compressed", "report._replace"])
+def test_what_cannot_be_written_is_said_in_one_line_and_is_no_fault_of_a_method(tmp_path, capsys, monkeypatch, where):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device", "results.json")
+
+    monkeypatch.setattr(f"tidecast_predictor.evaluation.{where}", full)
+
+    assert evaluate(tmp_path, fake=Fake("fake")) == 2
+    told = capsys.readouterr().err
+    assert "--out: results.json cannot be written (No space left on device)" in told
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--seeds", "three", "a whole number, not 'three'"),
+        ("--offsets", "1,a", "a whole number, not 'a'"),
+        ("--split", "most", "between 0 and 1, not 'most'"),
+    ],
+)
+def test_a_flag_that_is_no_number_says_what_it_should_be(tmp_path, capsys, flag, value, told):
+    with pytest.raises(SystemExit):
+        evaluate(tmp_path, flag, value)
+    assert told in capsys.readouterr().err
+
+
+def test_all_stands_for_every_method_beside_names_too(tmp_path):
+    fake = Fake("fake")
+    assert evaluate(tmp_path, "--methods", "above,all", fake=fake) == 0
+    assert fake.seeds
+
+
+def test_trainings_that_used_up_their_time_are_told_of(tmp_path, monkeypatch):
+    clock = iter(range(0, 100_000, 10))
+    monkeypatch.setattr("tidecast_predictor.evaluation.runner.time.monotonic", lambda: float(next(clock)))
+
+    evaluate(tmp_path, "--seconds", "10", fake=Fake("fake"))
+
+    told = (tmp_path / "out" / "table.md").read_text()
+    assert "used up their 10 s, and might end elsewhere with more: fake 3 of 3.\n" in told
+
+
 @pytest.mark.parametrize("where", ["command.read_all", "report.draw"])
 def test_an_interruption_outside_of_the_runs_is_said_in_one_line_too(tmp_path, capsys, monkeypatch, where):
     def interrupted(*_arguments):

@@ -87,6 +87,10 @@ def test_numbers_without_end_in_a_files_own_words_are_no_harm_to_json(tmp_path):
     [
         (0.1234, False, "0.123"),
         (123.4, False, "123.4"),
+        (0.0, False, "0.000"),
+        (1.234e-6, False, "1.23e-06"),
+        (0.01234, False, "0.0123"),
+        (-491573.75, True, "-4.9e+07 %"),
         (12345.6, False, "12,346"),
         (-2.7e36, False, "-2.7e+36"),
         (0.1234, True, "12.3 %"),

@@ -3,7 +3,9 @@ The placebo graph: as many calls of as many services, and not those that are.
 """
 
 import numpy as np
+import pytest
 
+from tidecast_predictor.baselines import CannotForecast
 from tidecast_predictor.evaluation.rewiring import rewired
 
 
@@ -33,8 +35,39 @@ def test_a_seed_gives_one_graph_and_another_seed_another():
     assert not np.array_equal(rewired(graph(), 1), rewired(graph(), 2))
 
 
-def test_a_graph_that_allows_no_swap_stays_as_it_is():
-    star = np.array([[0, 0, 0], [1, 2, 3]])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([[0, 0, 0], [1, 2, 3]], id="a star"),
+        pytest.param([[0, 0, 0, 1, 1, 1, 2, 2, 2], [3, 4, 5, 3, 4, 5, 3, 4, 5]], id="everyone calls everyone below"),
+    ],
+)
+def test_where_no_two_calls_can_be_swapped_others_are_drawn_among_the_same_services(calls):
+    before = np.array(calls)
 
-    assert np.array_equal(rewired(star, 0), star)
-    assert rewired(star[:, :0], 0).shape == (2, 0)
+    after = rewired(before, 0)
+
+    assert (after[0] != after[1]).all()
+    assert set(after.ravel().tolist()) <= set(before.ravel().tolist())
+    made, real = (set(map(tuple, calls.T.tolist())) for calls in (after, before))
+    assert (len(made), made & real) == (before.shape[1], set())
+
+
+def test_where_everyone_calls_everyone_there_is_no_placebo():
+    everyone = np.array([(a, b) for a in range(4) for b in range(4) if a != b]).T
+
+    with pytest.raises(CannotForecast, match="100% of the calls would be real"):
+        rewired(everyone, 0)
+
+
+def test_calls_that_are_listed_twice_are_rewired_alike():
+    calls = np.concatenate([graph(), graph()[:, :40]], axis=1)
+
+    after = rewired(calls, 0)
+
+    assert np.array_equal(after[:, :40], after[:, 90:])
+    assert len(set(map(tuple, calls.T.tolist())) & set(map(tuple, after.T.tolist()))) < 45
+
+
+def test_without_calls_there_is_nothing_to_rewire():
+    assert rewired(graph()[:, :0], 0).shape == (2, 0)

@@ -68,6 +68,11 @@ def test_origins_are_thinned_evenly_and_keep_their_ends():
     assert np.array_equal(few.task.validation, whole.task.validation)
 
 
+def test_where_segments_or_the_share_are_why_a_recording_is_too_short_the_remedy_names_them():
+    with pytest.raises(RecordingTooShort, match="another --split; segments also begin where steps are missing"):
+        parted(60, segments=np.arange(60) // 5, known=0.8)
+
+
 @pytest.mark.parametrize("steps", [12, 40])
 def test_a_recording_that_is_too_short_is_refused(steps):
     with pytest.raises(RecordingTooShort, match="record longer or take a smaller --horizon"):

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tidecast_predictor.baselines.method import Series
 
-_SMALLEST = 1e-5  # of the level; a deviation below is float32's, not the series' own
+_SMALLEST = 1e-6  # of the level; a deviation below is float32's, not the series' own, and the scores leave it out too
+_NOTHING = 1e-30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ class Standard:
             mean[service, some] = np.nansum(own[:, some], axis=0) / count[some]
             squares = np.nansum((own[:, some] - mean[service, some]) ** 2, axis=0) / count[some]
             deviation[service, some] = np.sqrt(squares)
-        constant = deviation <= np.maximum(_SMALLEST * np.abs(mean), 1e-9)
+        constant = deviation <= np.maximum(_SMALLEST * np.abs(mean), _NOTHING)
         deviation[constant] = 1.0
         for feature in range(features):
             known = np.isfinite(mean[:, feature])

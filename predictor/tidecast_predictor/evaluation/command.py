@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--origins", type=_positive, default=splitting.test_origins, help="at most so many are tested at")
     add("--validation-origins", type=_positive, default=splitting.validation_origins, help="at most so many are scored")
     add("--updates", type=_positive, default=effort.updates, help="optimiser steps of every network")
-    add("--seconds", type=_positive, default=int(effort.seconds), help="wall time of one training at most")
+    add("--seconds", type=_positive, default=int(effort.seconds), help="wall time of one training, about")
     command.set_defaults(run=evaluate)
 
 
@@ -70,6 +71,10 @@ def evaluate(flags: argparse.Namespace, methods: Mapping[str, Entry] = METHODS) 
         return _evaluated(flags, methods)
     except refusals as error:
         print(f"evaluate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        told = f"--out: {error.filename or flags.out} cannot be written ({error.strerror or error}): make room, or name"
+        print(f"evaluate: {told} another folder; what is finished is kept", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         told = "interrupted: what is finished is kept, the same command goes on from there"
@@ -163,11 +168,14 @@ def _settings(flags: argparse.Namespace, plan: Plan) -> dict[str, Any]:
         "window": flags.window,
         "horizon": flags.horizon,
         "split": flags.split or "60/20/20",
+        "methods": flags.methods,
         "offsets": [reach.offset for reach in plan.reaches if not reach.cumulative],
         "seeds": flags.seeds,
         "origins": flags.origins,
+        "validation_origins": flags.validation_origins,
         "updates": flags.updates,
         "seconds": flags.seconds,
+        "version": version("tidecast"),
     }
 
 
@@ -187,7 +195,10 @@ def _extra() -> tuple[Any, Any]:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be positive, not {value}")
     return value
@@ -198,7 +209,10 @@ def _offsets(text: str) -> list[int]:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}") from None
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must lie between 0 and 1, not {value}")
     return value

@@ -155,6 +155,9 @@ class _Reading:
         times, segments = self.held["time"], self.held.get("segment", np.zeros(steps, np.int32))
         if times.shape != (steps,) or times.dtype.kind not in "iuf" or not np.isfinite(times).all():
             self._refuse("time", f"is {times.dtype} {times.shape}", f"give unix seconds of the {steps} steps")
+        if times.dtype.kind == "f" and (times.dtype.itemsize < 8 or (times != np.floor(times)).any()):
+            what = f"is {times.dtype}, which" if times.dtype.itemsize < 8 else "has fractions, and"
+            self._refuse("time", f"{what} cannot tell whole seconds", "save it as int64 unix seconds")
         if np.abs(times.astype(np.float64)).max() > _LATEST:
             self._refuse("time", f"reaches {times.max():.4g}", "give unix seconds, not milliseconds or smaller")
         if segments.shape != (steps,):
@@ -177,9 +180,12 @@ class _Reading:
     def _weights(self) -> NDArray[np.float32]:
         calls = len(self.held["edges"]) if self.held["edges"].size else 0
         weights = self.held.get("edge_weight", np.ones(calls, np.float32))
-        fits = weights.shape == (calls,) and weights.dtype.kind in "fiu"
-        if not fits or np.isinf(weights).any() or (weights < 0).any():
-            self._refuse("edge_weight", "does not fit 'edges'", f"give {calls} positive numbers, or leave it out")
+        remedy = f"give {calls} positive numbers, or leave it out"
+        if weights.shape != (calls,) or weights.dtype.kind not in "fiu":
+            self._refuse("edge_weight", f"is {weights.dtype} {weights.shape}, which does not fit 'edges'", remedy)
+        wrong = np.flatnonzero(np.isinf(weights) | (weights < 0))
+        if wrong.size:
+            self._refuse("edge_weight", f"holds {weights[wrong[0]]} for call {wrong[0]}", remedy)
         with np.errstate(over="ignore"):
             weights = weights.astype(np.float32)
         counted = (weights > 0) & np.isfinite(weights)
@@ -202,11 +208,18 @@ class _Reading:
                 "time", f"does not rise by whole seconds at step {place}", "sort the steps, or begin a segment there"
             )
         if not inside.size:
-            self._refuse("segment", "has a single step in each segment", "give steps that follow each other one number")
+            key, remedy = "segment", "give steps that follow each other one number"
+            if len(series.times) == 1:
+                key, remedy = "data", "record more than one step"
+            self._refuse(key, "has a single step in each segment", remedy)
         step = float(np.median(inside))
         leaps = ~begins & (apart > _GAP * step)
         if leaps.any():
-            logger.warning("%s: time leaps %d times inside segments; new ones begin there", self.path, leaps.sum())
+            logger.warning(
+                "%s: time leaps %d times inside segments, and no window crosses that; where steps are missing, put in "
+                "rows of NaN",
+                *(self.path, leaps.sum()),
+            )
         segments = np.concatenate([[0], np.cumsum(begins | leaps)]).astype(np.int32)
         return replace(series, step_seconds=step, segments=segments)
 

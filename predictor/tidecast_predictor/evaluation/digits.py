@@ -7,7 +7,8 @@ import math
 from tidecast_predictor.evaluation.ranking import Spread
 
 NONE = "–"
-_ENDLESS = 1e12  # so many digits are no longer read
+_ENDLESS = 1e7  # so many digits are no longer read
+_SMALL = 0.1
 
 
 def spread(found: Spread, *, percent: bool = False, brackets: bool = True) -> str:
@@ -29,4 +30,6 @@ def number(value: float, *, percent: bool) -> str:
         return f"{value:.1f}{unit}"
     if size >= 1000:
         return f"{value:,.0f}"
+    if 0 < size < _SMALL:
+        return f"{value:.3g}"
     return f"{value:.3f}" if size < 10 else f"{value:.1f}"

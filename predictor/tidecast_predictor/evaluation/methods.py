@@ -142,7 +142,8 @@ def chosen(text: str, methods: Mapping[str, Entry] = METHODS) -> dict[str, Entry
     Raises:
         UnknownMethod: If there is none of that name.
     """
-    names: Sequence[str] = list(methods) if text == "all" else [name.strip() for name in text.split(",")]
+    asked = [name.strip() for name in text.split(",")]
+    names: Sequence[str] = list(methods) if "all" in asked else asked
     for name in names:
         if name not in methods:
             raise UnknownMethod(f"there is no method {name!r}; there are {', '.join(methods)}")

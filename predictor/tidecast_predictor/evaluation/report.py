@@ -132,5 +132,8 @@ def _sound(value: Any) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -108,6 +108,8 @@ def run(dataset: Dataset, plan: Plan, shelf: Shelf, tell: Tell) -> Outcome:
             if name in plan.simple:
                 raise
             outcome.failures[name] = f"cannot: {error}"
+        except OSError:  # nothing more can be kept: that is no fault of the method
+            raise
         except Exception as error:  # hours of other runs must not be lost with this one
             if name in plan.simple:
                 raise
@@ -187,12 +189,13 @@ class _Bench:
         if (name, seed) not in self.learnt:
             what = f"{self.dataset.name}: {name}" + ("" if entry.simple else f", seed {seed}")
             self.tell(what, self.done)
-            began = time.monotonic()
 
             def progress(done: float) -> None:
                 self.tell(what, self.done + _LEARNING * min(max(done, 0.0), 1.0))
 
-            fitted = entry.make(self.plan.effort).fit([self.split.task], seed=seed, progress=progress)
+            method = entry.make(self.plan.effort)  # imports what it needs, which is no learning
+            began = time.monotonic()
+            fitted = method.fit([self.split.task], seed=seed, progress=progress)
             self.learnt[name, seed] = (fitted, time.monotonic() - began)
         return self.learnt[name, seed][0]
 

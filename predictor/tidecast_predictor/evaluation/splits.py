@@ -82,7 +82,7 @@ def split(series: Series, splitting: Splitting) -> Split:
         if not len(origins):
             raise RecordingTooShort(
                 f"the {name} part has no origin whose {horizon} next steps lie in one segment: {len(series.times)} steps "
-                f"in {series.segments[-1] + 1} segments are too few; record longer or take a smaller --horizon"
+                f"in {series.segments[-1] + 1} segments are too few; {_remedy(series, splitting)}"
             )
     task = Task(
         series=cut(series, known),
@@ -101,6 +101,15 @@ def split(series: Series, splitting: Splitting) -> Split:
         len(test),
         test_begin,
     )
+
+
+def _remedy(series: Series, splitting: Splitting) -> str:
+    remedy = "record longer or take a smaller --horizon"
+    if splitting.known is not None:
+        remedy += ", or another --split"
+    if series.segments[-1]:
+        remedy += "; segments also begin where steps are missing, so put in rows of NaN for those"
+    return remedy
 
 
 def _borders(steps: int, splitting: Splitting) -> tuple[int, int, int, int]:

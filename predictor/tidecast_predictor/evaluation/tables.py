@@ -21,6 +21,8 @@ each feature and offset; 0 is as good, more is better. Brackets hold the lowest 
 """
 
 
+_USED_UP = 0.95  # of the time for a training: so it ends where time has cut it short
+
 UNSCORED = f"none has {MINIMUM_MOMENTS} moments that count and whose truth changes"
 """Why a recording has no numbers at all."""
 
@@ -48,7 +50,7 @@ def document(recordings: Sequence[Compared], methods: Sequence[str], settings: M
     told = ", ".join(f"{name} {value}" for name, value in settings.items())
     parts = ["# Evaluation\n", f"Settings: {told}.\n", _READING, "## All recordings\n", _summary(recordings, methods)]
     for each in recordings:
-        parts += [f"## {each.name}\n", _facts(each), *_of_recording(each)]
+        parts += [f"## {each.name}\n", _facts(each, settings.get("seconds")), *_of_recording(each)]
     return "\n".join(parts)
 
 
@@ -74,7 +76,7 @@ def _summary(recordings: Sequence[Compared], methods: Sequence[str]) -> str:
     return Table(head, rows).markdown() + "\n" + note
 
 
-def _facts(each: Compared) -> str:
+def _facts(each: Compared, seconds: object) -> str:
     outcome, series = each.outcome, each.outcome.dataset.series
     task, moments = outcome.split.task, outcome.ground.moments
     share = moments.count / max(moments.known, 1)
@@ -89,10 +91,20 @@ def _facts(each: Compared) -> str:
         f"- {learnt}, tested from {outcome.split.test_begin}: {tested}.",
         f"- {counted}: those that every simple method can answer.",
     ]
-    filled = {name: max(one.filled for one in scores) for name, scores in outcome.scores.items()}
+    found = outcome.scores
+    filled = {name: max(one.filled for one in scores) for name, scores in found.items()}
     told = ", ".join(f"{name} {count:,}" for name, count in filled.items() if count)
     if told:
         lines.append(f"- No answer, last value taken: {told}.")
+    if isinstance(seconds, int | float):
+        cut = {
+            name: sum(one.fit_seconds >= _USED_UP * seconds for one in scores)
+            for name, scores in found.items()
+            if name not in outcome.simple
+        }
+        told = ", ".join(f"{name} {count} of {len(found[name])}" for name, count in cut.items() if count)
+        if told:
+            lines.append(f"- Trainings that used up their {seconds:g} s, and might end elsewhere with more: {told}.")
     if not each.comparison.series.any():
         lines.append(f"- No series has a score: {UNSCORED}.")
     lines += [f"- {name}: {why}" for name, why in outcome.failures.items()]
