@@ -54,6 +54,8 @@ class Experiment:
         base: The label of the point that errors are compared with, series by series; empty for none.
         measured: The steps ahead that are told of; those beyond a point's horizon are left out for it.
         offsets_differ: Whether each point is told of at its own last step only.
+        drawn: The kind of services that lines of the picture are about.
+        top: Up to which error, in last value's, the picture reaches; what is beyond would flatten all others.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Experiment:
     base: str = ""
     measured: tuple[int, ...] = (1, 15, 30)
     offsets_differ: bool = False
+    drawn: str = "all"
+    top: float = 2.0
 
     def of_point(self, evaluation: Evaluation) -> tuple[int, ...]:
         """The steps ahead that are told of at a point, rising."""
@@ -165,6 +169,8 @@ def _all() -> Iterator[Experiment]:
             Evaluation("slower", tuple(f"release-{plan.seed}" for plan in MESHES[:3])),
         ),
         base="none",
+        drawn="released",
+        top=4.0,
     )
 
 
