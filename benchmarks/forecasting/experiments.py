@@ -151,6 +151,8 @@ def _all() -> Iterator[Experiment]:
         ),
         methods=(*STRONGEST, OURS, *GRAPH),
         base="seen",
+        drawn="new",
+        top=4.0,
     )
     yield Experiment(
         "unseen-graphs",
