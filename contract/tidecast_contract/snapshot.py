@@ -60,7 +60,8 @@ class Snapshot:
         if self.calls.size == 0:
             return
         if self.calls.min() < 0 or self.calls.max() >= len(self.services):
-            raise ValueError(f"a call names service {self.calls.max()} of {len(self.services)}")
+            beyond = self.calls[(self.calls < 0) | (self.calls >= len(self.services))][0]
+            raise ValueError(f"a call names service {beyond}, and there are {len(self.services)}, from 0 on")
         pairs = self.calls[0] * len(self.services) + self.calls[1]
         if np.unique(pairs).size != pairs.size:
             raise ValueError("a call stands twice; merge the rates of both")

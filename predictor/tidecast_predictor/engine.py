@@ -41,6 +41,11 @@ class ForecastSource(Protocol):
         """What is served at present."""
         ...
 
+    @property
+    def horizon_steps(self) -> int:
+        """How many steps ahead the model that is served was trained for; 0 without one."""
+        ...
+
 
 class TrainingRunner(Protocol):
     """What the server needs of a `training.Trainer`; safe to use from several threads."""

@@ -67,11 +67,11 @@ class History:
                 self._clear()
             self._step_seconds = snapshot.step_seconds
             oldest = max(snapshot.end_time, self._end_time()) - self._limit_seconds
+            self._forget(oldest)  # before a new day, for which there may be no room yet
+            self._service_count = None
             for index, rows, steps in self._places(snapshot):
                 if (index + 1) * self._steps_a_day * self._step_seconds > oldest:
                     self._day(index, len(snapshot.services)).write(rows, snapshot, steps)
-            self._forget(oldest)
-            self._service_count = None
 
     def status(self) -> HistoryStatus:
         """What is held."""

@@ -86,6 +86,12 @@ class Forecaster:
         """The model that speaks; None while there is none."""
         return None if self._served is None else self._served.checkpoint
 
+    @property
+    def horizon_steps(self) -> int:
+        """How many steps ahead the model that is served was trained for; 0 without one."""
+        served = self._served
+        return 0 if served is None else served.checkpoint.model.architecture.horizon_steps
+
     def decline(self, reason: str) -> None:
         """Tell, as long as no model is served, that one was trained and why it does not speak."""
         self._why_no_model = reason

@@ -140,7 +140,7 @@ def _check_served(engine: Engine, name: str, version: str) -> None:
 
 
 def _check_size(services: int, horizon_steps: int) -> None:
-    values = services * len(FORECAST_FEATURES) * horizon_steps * (len(QUANTILES) + 1)
+    values = max(1, services) * len(FORECAST_FEATURES) * horizon_steps * (len(QUANTILES) + 1)
     size = values * 4  # bytes of a float32
     if size > MAX_MESSAGE_BYTES:
         raise ContractMismatch(

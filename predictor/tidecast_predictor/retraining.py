@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 from tidecast_contract.errors import ContractMismatch
-from tidecast_contract.status import PredictorStatus, TrainingState
+from tidecast_contract.status import PredictorStatus, TrainingState, TrainingStatus
 from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
 from tidecast_predictor.engine import Engine, LateEngine, NotLoaded
 
@@ -55,12 +55,14 @@ class Retraining:
         self._seen_seconds = 0
         self._filled_time: int | None = None
         self._last: _Training | None = None
+        self._was_asked = False
 
     async def ask(self, engine: Engine, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
         """
         Start a training with these settings, which hold from now on; 0 leaves one as it is.
 
-        True also when one with the same settings and about the same history runs already. False: none could be started.
+        True also when one with the same settings and about the same history runs already. False: none could be started,
+        or one was cut short just before this process began, and is not begun at once again.
 
         Raises:
             ContractMismatch: If one of them is negative.
@@ -74,7 +76,10 @@ class Retraining:
             if value < 0:
                 raise ContractMismatch(f"{name} is {value}; it must be positive, or 0 to leave it as it is")
         self._settings = replace(self._settings, **{name: value for name, value in asked.items() if value})
+        self._was_asked = True
         status = await asyncio.to_thread(engine.status)
+        if self._last is None and _has_just_failed(status.training, now=int(time.time())):
+            return False
         return self._is_served_by_running(status) or await self._start(engine)
 
     async def run(self) -> None:
@@ -124,6 +129,8 @@ class Retraining:
 
     async def _start(self, engine: Engine) -> bool:
         settings = self._settings
+        if not self._was_asked:  # in this process: what was asked for before a restart, the model tells
+            settings = replace(settings, horizon_steps=max(settings.horizon_steps, engine.forecaster.horizon_steps))
         seconds = _seconds(await asyncio.to_thread(engine.status))
         started = await asyncio.to_thread(engine.trainer.start, settings)
         if started:
@@ -138,6 +145,11 @@ class _Training:
 
     settings: TrainingSettings
     seconds: int
+
+
+def _has_just_failed(training: TrainingStatus, *, now: int) -> bool:
+    ended = training.finished_time
+    return training.state is TrainingState.FAILED and ended is not None and now - ended < RETRY_SECONDS
 
 
 def _seconds(status: PredictorStatus) -> int:

@@ -24,9 +24,13 @@ _KEPT = 2  # streams: one operator asks for one graph, and a second may try some
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """A stream, the window it has come to the end of, how forecasts are corrected there, and whether it ever went on."""
+    """
+    A stream, the window it has come to the end of and the first step it has seen, how forecasts are corrected there, and
+    whether it ever went on.
+    """
 
     snapshot: Snapshot
+    begin_time: int
     stream: Stream
     corrections: Corrections
     went_on: bool
@@ -65,28 +69,44 @@ class Streams:
             reference: As in `Stream.advance`.
         """
         snapshot, held = past.snapshot, self._held
-        found = _newest(one for one in held if _goes_on(one.snapshot, snapshot))
+        found = _newest(
+            one for one in held if one.begin_time <= snapshot.start_time and _goes_on(one.snapshot, snapshot)
+        )
         if found is not None and found.snapshot.end_time == snapshot.end_time:
             return _in_units(found.corrections.corrected(_said(found.stream, past)))
         stream = Stream.begin(self._model, past, reference) if found is None else found.stream.advance(past, reference)
-        # Where the past was revised the state begins anew, and what is known of the errors goes on.
-        earlier = found or _newest(
-            one for one in held if one.snapshot.end_time < snapshot.end_time or _is_same(one.snapshot, snapshot)
-        )
-        known = self._known if earlier is None else earlier.corrections
-        if known is None or known.time > snapshot.end_time:
-            corrections = Corrections.begin(self._model.architecture, past)
-        else:
-            corrections = known.after(past)
+        known = self._known_at(snapshot, held)
+        corrections = Corrections.begin(self._model.architecture, past) if known is None else known.after(past)
         said = _said(stream, past)
         told = corrections.corrected(said)
-        new = _Held(snapshot, stream, corrections.remembering(said, told), went_on=found is not None)
+        new = _Held(
+            snapshot,
+            snapshot.start_time if found is None else found.begin_time,
+            stream,
+            corrections.remembering(said, told),
+            went_on=found is not None,
+        )
         with self._lock:
             others = [one for one in self._held if one is not found and not _is_same(one.snapshot, snapshot)]
             # What was asked for once, as a replay does, goes before what an operator comes back to every step.
             others.sort(key=lambda one: not one.went_on)
             self._held = (new, *others)[:_KEPT]
         return _in_units(told)
+
+    def _known_at(self, snapshot: Snapshot, held: Iterable[_Held]) -> Corrections | None:
+        """
+        What is known of the errors by then, whatever stream it was learnt with, of as many of these services as can be.
+
+        A state begins anew where a past was revised, or another replica asks with its services in another order; what
+        came true of forecasts does not.
+        """
+        services = set(snapshot.services)
+        known = [one.corrections for one in held if one.corrections.time <= snapshot.end_time]
+        shared = {id(one): len(services.intersection(one.services)) for one in known}
+        best = max(known, key=lambda one: (shared[id(one)], one.time), default=None)
+        if best is not None and shared[id(best)]:
+            return best
+        return self._known if self._known is not None and self._known.time <= snapshot.end_time else None
 
 
 def _said(stream: Stream, past: Past) -> Said:
@@ -105,7 +125,7 @@ def _newest(held: Iterable[_Held]) -> _Held | None:
 
 
 def _is_same(one: Snapshot, other: Snapshot) -> bool:
-    return one.end_time == other.end_time and one.services == other.services
+    return (one.end_time, one.steps, one.services) == (other.end_time, other.steps, other.services)
 
 
 def _goes_on(held: Snapshot, snapshot: Snapshot) -> bool:
@@ -116,7 +136,6 @@ def _goes_on(held: Snapshot, snapshot: Snapshot) -> bool:
         return False
     if ahead == 0 and not (
         _is_same(held, snapshot)
-        and held.steps == snapshot.steps
         and np.array_equal(held.calls, snapshot.calls)
         and np.array_equal(held.rates, snapshot.rates)
     ):

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,10 @@ class Trainer:
         self._stopping = False
         if checkpoint_dir is not None:
             for left_over in checkpoint_dir.glob(f"{_PREFIX}*"):
+                # One that ends in order, or is stopped, leaves nothing. Tried again at once it may end the same way.
+                ended = int(left_over.stat().st_mtime)
+                message = "a training was cut short with the predictor, by a restart or for lack of memory"
+                self._status = TrainingStatus(TrainingState.FAILED, 0.0, message, ended)
                 shutil.rmtree(left_over, ignore_errors=True)
 
     def start(self, settings: TrainingSettings | None = None) -> bool:
@@ -177,6 +182,8 @@ class Trainer:
         if self._stopping:
             raise TrainingFailed("the training was stopped")
         if code:
+            if code == -signal.SIGKILL and time.time() < deadline + _GRACE_SECONDS:
+                raise TrainingFailed("the training was killed, probably for lack of memory")
             lines = (folder / "errors.txt").read_text().strip().splitlines()
             raise TrainingFailed(lines[-1] if lines else f"the training ended with status {code}")
 

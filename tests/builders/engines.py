@@ -49,6 +49,7 @@ class FakeForecaster:
     may_answer: threading.Event = field(default_factory=threading.Event)
     was_asked: threading.Event = field(default_factory=threading.Event)
     is_blocked: bool = False
+    horizon_steps: int = 0
 
     def __post_init__(self) -> None:
         if not self.is_blocked:

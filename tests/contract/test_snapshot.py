@@ -12,7 +12,7 @@ def test_the_times_of_a_snapshot_end_at_its_end():
 
 
 def test_a_call_to_an_unknown_service_is_refused():
-    with pytest.raises(ValueError, match="names service 7 of 2"):
+    with pytest.raises(ValueError, match="names service 7, and there are 2"):
         snapshot(calls=np.array([[0], [7]]))
 
 

@@ -3,6 +3,7 @@ The history that the predictor keeps: what it holds, forgets, and finds again af
 """
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -147,3 +148,20 @@ def test_a_full_disk_is_an_error_and_what_is_held_stays(tmp_path, monkeypatch):
         history.append(snapshot(end_time=MIDDAY + DAY))
     assert history.status().end_time == MIDDAY
     assert history.values_at([FRONTEND], np.array([MIDDAY]))[0, 0, 0] == 1
+
+
+def test_on_a_full_disk_old_days_make_room_for_a_new_one(tmp_path, monkeypatch):
+    reserve = os.posix_fallocate
+
+    def full(*arguments):
+        if len([path for path in tmp_path.iterdir() if (path / "values.f32").exists()]) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        reserve(*arguments)
+
+    history = History(tmp_path, limit_seconds=DAY)
+    history.append(snapshot(values=filled(1)))
+    monkeypatch.setattr("os.posix_fallocate", full)
+
+    history.append(snapshot(end_time=MIDDAY + 5 * DAY))
+
+    assert history.status().end_time == MIDDAY + 5 * DAY

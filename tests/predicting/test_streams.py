@@ -167,17 +167,48 @@ def test_what_is_known_of_bands_outlives_a_past_that_was_revised():
     assert np.nanmean(high - low) > 2 * np.nanmean(high_alone - low_alone)
 
 
-@pytest.mark.parametrize("changed", [recalled, lambda snapshot: revised(snapshot, step=195)], ids=["calls", "values"])
-def test_what_is_known_outlives_the_same_moment_asked_for_otherwise(changed):
+def reordered(snapshot):
+    order = [2, 0, 3, 1]
+    services = tuple(snapshot.services[place] for place in order)
+    return replace(
+        snapshot, services=services, values=snapshot.values[:, order], calls=np.argsort(order)[snapshot.calls]
+    )
+
+
+@pytest.mark.parametrize(
+    "origins", [(200,), (199, 200), (201,)], ids=["the same", "one before, then the same", "the next"]
+)
+@pytest.mark.parametrize(
+    "changed", [recalled, lambda snapshot: revised(snapshot, step=195), reordered], ids=["calls", "values", "order"]
+)
+def test_what_is_known_outlives_a_moment_asked_for_otherwise(changed, origins):
     snapshot, model = shop(300), model_of()
     model.calibration.fill_(0.1)
     reference, streams = reference_of(snapshot), Streams(model)
     for origin in range(60, 201):
         streams.forecast(past_at(snapshot, origin, WINDOW), reference)
-    past = past_at(changed(snapshot), 200, WINDOW)
-    low, _, high = np.moveaxis(streams.forecast(past, reference), -1, 0)
+    reference = reference_of(changed(snapshot))
+    for origin in origins:
+        past = past_at(changed(snapshot), origin, WINDOW)
+        low, _, high = np.moveaxis(streams.forecast(past, reference), -1, 0)
     low_alone, _, high_alone = np.moveaxis(served_alone(model, past, reference), -1, 0)
     assert np.nanmean(high - low) > 2 * np.nanmean(high_alone - low_alone)
+
+
+def test_a_shorter_window_of_the_same_graph_takes_nothing_from_a_longer_one():
+    snapshot, model = shop(), model_of()
+    reference, streams = reference_of(snapshot), Streams(model)
+    for origin in range(60, 70):
+        answer = streams.forecast(past_at(snapshot, origin, WINDOW), reference)
+        streams.forecast(past_at(snapshot, origin, 2), reference)
+    alone, _ = carried(model, snapshot, [past_at(snapshot, origin, WINDOW) for origin in range(60, 70)])
+    assert same_median(answer, alone)
+
+
+def test_a_stream_of_a_shorter_window_is_not_gone_on_with_by_a_longer_one():
+    snapshot, model = shop(), model_of()
+    pasts = [past_at(snapshot, 60, 2), past_at(snapshot, 61, WINDOW)]
+    assert not carried(model, snapshot, pasts)[1]
 
 
 def test_a_newly_trained_model_goes_on_with_the_record_of_the_one_before_and_not_with_its_bands():

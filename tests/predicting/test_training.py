@@ -102,6 +102,17 @@ def test_too_little_history_starts_no_training():
     assert training.status().message == "86400 s of history are held, a training takes 100000 s"
 
 
+def test_a_training_that_was_cut_short_with_the_predictor_counts_as_failed(tmp_path):
+    (tmp_path / ".training-x").mkdir()
+    began = int(time.time())
+    training, _ = trainer(seasonal(1), tmp_path)
+    status = training.status()
+    assert status.state is TrainingState.FAILED
+    assert "cut short" in status.message
+    assert abs(status.finished_time - began) < 60
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stopped_training_leaves_nothing(tmp_path):
     training, forecaster = trainer(seasonal(20), tmp_path, updates=10**6)
     training.start()

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from builders.engines import FakeForecaster, FakeHistory, FakeTrainer, engine
@@ -92,6 +94,22 @@ async def test_a_request_starts_one_whatever_the_age_and_its_settings_stay():
     assert await settled.look(now=NOW)
     expected = TrainingSettings(window_steps=20, minimum_history_seconds=HOUR)
     assert fakes.trainer.started == [expected, expected]
+
+
+async def test_until_a_request_comes_the_horizon_of_the_model_that_is_served_is_kept():
+    settled, fakes = await retraining(model_hours=24)
+    fakes.forecaster.horizon_steps = 60
+    assert await settled.look(now=NOW)
+    assert [one.horizon_steps for one in fakes.trainer.started] == [60]
+    assert await settled.ask(fakes, window_steps=0, horizon_steps=45, minimum_history_seconds=0)
+    assert [one.horizon_steps for one in fakes.trainer.started] == [60, 45]
+
+
+@pytest.mark.parametrize(("seconds", "is_started"), [(0, False), (601, True)])
+async def test_a_training_that_took_the_predictor_down_is_not_begun_at_once_again(seconds, is_started):
+    cut = TrainingStatus(TrainingState.FAILED, finished_time=int(time.time()) - seconds)
+    settled, fakes = await retraining(training=cut)
+    assert await settled.ask(fakes, **ASKED) is is_started
 
 
 ASKED = {"window_steps": 20, "horizon_steps": 10, "minimum_history_seconds": HOUR}
