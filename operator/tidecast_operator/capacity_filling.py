@@ -16,6 +16,7 @@ from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.doors import Collects
 from tidecast_operator.errors import TidecastError
 from tidecast_operator.hints.capacities import CapacityKeeper
+from tidecast_operator.telemetry.partial_answers import PartialAnswers
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class CapacityFiller:
         self._keeper = keeper
         self._back_to: int | None = None
         self._is_complete = False
+        self._partial_answers = PartialAnswers()
         self._background = Background("capacity filling")
         self._collector: Collects | None = None
 
@@ -142,6 +144,7 @@ class CapacityFiller:
     ) -> None:
         try:
             observations = await asyncio.to_thread(collector.collect, *chunk, step_seconds)
+            self._partial_answers.refuse(observations)
             built = await asyncio.to_thread(snapshots.build, observations, workloads())
         except TidecastError as error:
             _log.warning("history of capacities interrupted, tried again at the next step: %s", error)

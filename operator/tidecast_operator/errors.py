@@ -36,6 +36,12 @@ class PrometheusUnavailable(TemporarilyUnavailable):
     """
 
 
+class QueryTooLarge(PrometheusUnavailable):
+    """
+    Prometheus would have to load too much for one answer; the same over a shorter time may be answered.
+    """
+
+
 class PredictorUnavailable(TemporarilyUnavailable):
     """
     The predictor does not answer, or not in time, or is still loading.

@@ -18,6 +18,7 @@ from tidecast_operator.background import Background
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.doors import Collects, Predicts
 from tidecast_operator.errors import TidecastError
+from tidecast_operator.telemetry.partial_answers import PartialAnswers
 
 _log = logging.getLogger(__name__)
 _CHUNK_CELLS = 2_000_000  # services times steps: 56 MB of values
@@ -96,6 +97,7 @@ class HistoryFiller:
         self._doors: tuple[Collects, Predicts] | None = None
         self._message = ""
         self._is_interrupted = False
+        self._partial_answers = PartialAnswers()
 
     @property
     def is_running(self) -> bool:
@@ -217,6 +219,7 @@ class HistoryFiller:
     ) -> HistoryStatus:
         collector, predictor = doors
         observations = await asyncio.to_thread(collector.collect, *chunk, history.step_seconds)
+        self._partial_answers.refuse(observations)
         built = await asyncio.to_thread(snapshots.build, observations, workloads)
         if not built.snapshot.services:
             return history  # Prometheus did not know anything yet, or no more

@@ -104,6 +104,34 @@ async def test_an_interrupted_filling_goes_on_where_it_was():
     assert "message" not in shop.cluster.status("Forecaster", "default")["history"]
 
 
+def held_seconds(shop):
+    return shop.predictor.history.end_time - shop.predictor.history.start_time
+
+
+async def test_history_of_which_parts_are_missing_is_asked_for_again_until_it_is_whole():
+    shop = operator()
+    shop.history_collector.warnings = ("store gateway: deadline exceeded",)
+    await shop.run(cycles=3)
+    history = shop.cluster.status("Forecaster", "default")["history"]
+    assert "parts missing: store gateway: deadline exceeded" in history["message"]
+    assert held_seconds(shop) < HOUR / 2
+    assert [end for _, end in shop.history_collector.asked] == [MIDDAY - 3 * STEP] * 3
+
+    shop.history_collector.warnings = ()
+    await shop.run(cycles=3)
+
+    assert held_seconds(shop) >= HOUR - STEP
+
+
+async def test_parts_that_are_missing_for_good_do_not_keep_the_rest_back():
+    shop = operator()
+    shop.history_collector.warnings = ("store gateway: gone",)
+
+    await shop.run(cycles=12)
+
+    assert held_seconds(shop) >= HOUR - STEP
+
+
 async def test_a_predictor_that_lost_its_history_gets_it_again():
     shop = operator()
     await shop.run(cycles=2)

@@ -32,6 +32,7 @@ class PastOfWeb:
     Attributes:
         since: From then on.
         error: What it raises instead.
+        warnings: What its storage has to say.
         gate: What it waits for; None to answer at once.
         started: Set once it was asked.
         asked: (start, end, step) of every question.
@@ -40,6 +41,7 @@ class PastOfWeb:
 
     since: int = 0
     error: Exception | None = None
+    warnings: tuple[str, ...] = ()
     gate: threading.Event | None = None
     started: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[int, int, int]] = field(default_factory=list)
@@ -62,7 +64,8 @@ class PastOfWeb:
         found = traffic(
             calls=calls(), requests=of(100.0), errors=series({}, len(times)), latencies={LATENCY_P95: of(0.02)}
         )
-        return Observations(end_time, step_seconds, len(times), (found,), {READY_REPLICAS: of(2.0)}, queries=4)
+        told = {"queries": 4, "warnings": self.warnings, "is_partial": bool(self.warnings)}
+        return Observations(end_time, step_seconds, len(times), (found,), {READY_REPLICAS: of(2.0)}, **told)
 
 
 def workloads():
@@ -170,6 +173,18 @@ async def test_a_prometheus_that_fails_is_asked_for_the_same_again():
     await cycles(filler, collector, 9)
 
     assert filler.is_ready
+    assert told(keeper).samples == pytest.approx(A_WEEK, rel=0.01)
+
+
+async def test_what_prometheus_answers_in_part_is_not_learned_and_asked_for_again():
+    keeper, filler = watching()
+    collector = PastOfWeb(warnings=("store gateway: deadline exceeded",))
+    await cycles(filler, collector, 3)
+    assert len(set(collector.asked)) == 1
+    collector.warnings = ()
+
+    await cycles(filler, collector, 9)
+
     assert told(keeper).samples == pytest.approx(A_WEEK, rel=0.01)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from builders.snapshots import MIDDAY
 from tidecast_contract.features import CPU, LATENCY_P50
-from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable
+from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable, QueryTooLarge
 from tidecast_operator.telemetry.collector import Collector
 from tidecast_operator.telemetry.observations import Peer
 from tidecast_operator.telemetry.prometheus import Answer
@@ -69,6 +69,36 @@ def test_calls_are_asked_for_once_over_the_whole_time():
     assert (found.callers, found.rates.tolist()) == ((Peer(namespace="shop", workload="web"),), [2.0])
 
 
+class Small(FakePrometheus):
+    """Refuses what would load more than so many steps."""
+
+    def __init__(self, *, most, **options):
+        super().__init__(**options)
+        self.most, self.refused = most, 0
+
+    def query_range(self, promql, grid):
+        if grid.steps > self.most:
+            self.refused += 1
+            raise QueryTooLarge("422")
+        return super().query_range(promql, grid)
+
+
+def test_what_is_too_large_for_prometheus_is_asked_for_in_smaller_parts():
+    prometheus = Small(most=10)
+    collector = Collector(prometheus)
+    for _ in range(2):
+        requests = collector.collect(MIDDAY - 119 * 60, MIDDAY, 60).traffic[0].requests.values
+        assert requests.shape == (120, 1)
+        assert np.isfinite(requests).all()
+    # 60, 30 and 15 steps, once for each of the seven questions: the second collection knows.
+    assert prometheus.refused == 3 * 7
+
+
+def test_one_step_that_is_too_large_is_an_error():
+    with pytest.raises(QueryTooLarge):
+        collected(Small(most=0))
+
+
 @pytest.mark.parametrize("value", ["NaN", "0", "+Inf"])
 def test_a_call_without_a_rate_was_not_seen(value):
     assert collected(FakePrometheus(value=value)).traffic[0].calls.callers == ()
@@ -81,7 +111,17 @@ def test_latencies_come_in_seconds():
 def test_a_rate_is_taken_over_a_step():
     prometheus = FakePrometheus()
     collected(prometheus)
-    assert all("[60s]" in promql for promql, _ in prometheus.ranges)
+    traffic = [promql for promql, _ in prometheus.ranges if "istio" in promql]
+    assert traffic
+    assert all("[60s]" in promql for promql in traffic)
+
+
+def test_what_containers_use_is_taken_over_two_minutes_for_cadvisor_has_its_own_times():
+    prometheus = FakePrometheus()
+    collected(prometheus)
+    usage = [promql for promql, _ in prometheus.ranges if "container_cpu" in promql]
+    assert usage
+    assert all("[120s]" in promql for promql in usage)
 
 
 def test_a_service_graph_needs_a_longer_range():

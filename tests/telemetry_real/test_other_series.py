@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.recorded_series import counter, gauge, histogram, scrapes
+from builders.recorded_series import START, counter, gauge, histogram, scrapes
 from builders.snapshots import MIDDAY
 from tidecast_contract.features import CPU, LATENCY_P50, MEMORY, READY_REPLICAS
 from tidecast_operator.telemetry.observations import Peer
@@ -149,6 +149,27 @@ def test_containers_add_up_to_their_workload(resources, feature, metric, make, v
     assert same(of(found, Peer(namespace="shop", workload="db", kind="StatefulSet")), [5 * value] * 5)
 
 
+def scattered(seed, shortest, longest):
+    """Times that cAdvisor writes itself, whenever it has looked, of which scrapes see some; half an hour of them."""
+    chance = np.random.default_rng(seed)
+    looks = START + np.cumsum(chance.integers(shortest, longest + 1, 1800 // shortest))
+    seen = {int(looks[looks <= scrape][-1]) for scrape in scrapes(START + longest) if (looks <= scrape).any()}
+    return sorted(seen)
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(10, 20), (15, 30), (30, 30)])
+def test_a_container_with_few_samples_of_its_own_times_is_not_left_out_of_the_sum(resources, shortest, longest):
+    pods = [{"namespace": "shop", "pod": f"cart-7d4b9c7f6b-x2x{letter}z"} for letter in "bcdfghjklm"]
+    of_cart = {"owner_kind": "ReplicaSet", "owner_name": "cart-7d4b9c7f6b", "owner_is_controller": "true"}
+    owned = [gauge("kube_pod_owner", 1, **pod, **of_cart) for pod in pods]
+    used = [
+        counter("container_cpu_usage_seconds_total", 1.0, scattered(seed, shortest, longest), **pod, container="app")
+        for seed, pod in enumerate(pods)
+    ]
+    found = resources(*owners(), *owned, *used)[CPU]
+    assert np.allclose(of(found, DEPLOYMENT), 10, rtol=0.12)
+
+
 def exported(series):
     """The series as Prometheus stores it when the target's own labels win."""
     renamed = {f"exported_{name}" if name in ("namespace", "pod") else name: v for name, v in series.labels.items()}
@@ -205,4 +226,4 @@ def test_memory_of_a_node_that_is_not_scraped_is_missing(resources):
     stopped = scrapes(end=MIDDAY - 150)
     memory = gauge("container_memory_working_set_bytes", 1000, stopped, **POD, container="app")
     found = resources(*owners(), memory)[MEMORY]
-    assert same(of(found, DEPLOYMENT), [1000, 1000, 1000, np.nan, np.nan])
+    assert same(of(found, DEPLOYMENT), [1000, 1000, 1000, 1000, np.nan])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidecast_contract.features import Feature
-from tidecast_operator.errors import NotEnoughData
+from tidecast_operator.errors import NotEnoughData, QueryTooLarge
 from tidecast_operator.telemetry.detection import Found, detect
 from tidecast_operator.telemetry.observations import Calls, Observations, PeerSeries, Traffic
 from tidecast_operator.telemetry.prometheus import Answer, Prometheus
@@ -50,6 +50,7 @@ class Collector:
         self._max_samples = max_samples
         self._found: Found | None = None
         self._renew_time = 0.0
+        self._longest: dict[str, int] = {}  # steps that Prometheus answers at once, where it has refused more
 
     def detect(self, *, at: float | None = None) -> tuple[str, ...]:
         """
@@ -65,6 +66,7 @@ class Collector:
         """
         self._found = detect(self._prometheus, self._schemas, RESOURCES, at=at)
         self._renew_time = time.monotonic() + _RENEW_SECONDS
+        self._longest.clear()
         return tuple(schema.name for schema in self._found.traffic)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
@@ -97,15 +99,24 @@ class Collector:
             answer = self._prometheus.query(question.promql, at=grid.end_time)
             return _Reply(align(answer.samples, Grid(grid.end_time, grid.end_time, grid.step_seconds)), (answer,))
         answers, tables = [], []
-        part = grid.first(min(_FIRST_STEPS, MAX_POINTS))
+        part = grid.first(min(_FIRST_STEPS, MAX_POINTS, self._longest.get(question.promql, MAX_POINTS)))
         while True:
-            answers.append(self._prometheus.query_range(question.promql, part))
+            try:
+                answers.append(self._prometheus.query_range(question.promql, part))
+            except QueryTooLarge:
+                if part.steps == 1:
+                    raise
+                # It loads what lies behind the answer before it sums that up: how much is not known here.
+                self._longest[question.promql] = part.steps // 2
+                part = part.first(part.steps // 2)
+                continue
             tables.append(align(answers[-1].samples, part))
             rest = grid.after(part)
             if rest is None:
                 return _Reply(stack(tables).scaled(question.scale), tuple(answers))
             series = max(1, len(tables[-1].labels))
-            part = rest.first(min(MAX_POINTS, max(1, self._max_samples // series)))
+            longest = self._longest.get(question.promql, MAX_POINTS)
+            part = rest.first(min(longest, max(1, self._max_samples // series)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ which workload a pod is of; without it, the names of pods tell.
 """
 
 from tidecast_contract.features import CPU, MEMORY, READY_REPLICAS
-from tidecast_operator.telemetry.schema import ENOUGH, RANGE, PeerLabels, Query, ResourceSchema
+from tidecast_operator.telemetry.schema import RANGE, PeerLabels, Query, ResourceSchema
 
 _OWNER = "owner_kind, owner_name"
 
@@ -18,11 +18,12 @@ _CONTAINERS = 'container!="", container!="POD"'
 
 _CPU_SECONDS = f"container_cpu_usage_seconds_total{{{_CONTAINERS}}}"
 
+# cAdvisor's samples bear its own times, ten to thirty seconds apart whatever the scrape interval: a container is not to
+# be left out of the sum for having few.
+_RANGE_SECONDS = 120
+
 # A restarted container is there twice for some minutes, and a pair of Prometheus servers has everything twice.
-_CPU_OF_PODS = (
-    "sum by (namespace, pod) (max by (namespace, pod, container) "
-    f"(rate({_CPU_SECONDS}[{RANGE}]) and count_over_time({_CPU_SECONDS}[{RANGE}]) > {ENOUGH}))"
-)
+_CPU_OF_PODS = f"sum by (namespace, pod) (max by (namespace, pod, container) (rate({_CPU_SECONDS}[{RANGE}])))"
 _MEMORY_OF_PODS = (
     "sum by (namespace, pod) (max by (namespace, pod, container) "
     f"(avg_over_time(container_memory_working_set_bytes{{{_CONTAINERS}}}[{RANGE}])))"
@@ -89,7 +90,7 @@ _LABELS = PeerLabels(namespace=("namespace",), workload=("owner_name",), kind=("
 KUBE_STATE_METRICS = ResourceSchema(
     name="KubeStateMetrics",
     probe="kube_pod_owner",
-    minimum_range_seconds=60,
+    minimum_range_seconds=_RANGE_SECONDS,
     owner=_LABELS,
     queries={
         CPU: Query(_by_owner(_CPU_OF_PODS)),
@@ -100,7 +101,7 @@ KUBE_STATE_METRICS = ResourceSchema(
 POD_NAMES = ResourceSchema(
     name="PodNames",
     probe="container_cpu_usage_seconds_total",
-    minimum_range_seconds=60,
+    minimum_range_seconds=_RANGE_SECONDS,
     owner=_LABELS,
     queries={
         CPU: Query(_by_pod_name(_CPU_OF_PODS)),

@@ -18,10 +18,11 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
-from tidecast_operator.errors import Misconfigured, PrometheusUnavailable
+from tidecast_operator.errors import Misconfigured, PrometheusUnavailable, QueryTooLarge
 from tidecast_operator.telemetry.replies import NotPrometheus, Reply, ReplySession
 from tidecast_operator.telemetry.series import Grid, Samples, parse
 
+_NOT_PROCESSED = 422
 _OVERLOADED = frozenset({429, 502, 503, 504})
 _URL_FIELD = "spec.prometheus.url"
 _REMEDIES = {
@@ -171,7 +172,9 @@ class Prometheus:
         remedy = _REMEDIES.get(status, f"check that {_URL_FIELD} is a Prometheus")
         if 300 <= status < 400:
             remedy = f"write the address it redirects to into {_URL_FIELD}"
-        kind = _TryAgain if status in _OVERLOADED else PrometheusUnavailable
+        kind = (
+            _TryAgain if status in _OVERLOADED else QueryTooLarge if status == _NOT_PROCESSED else PrometheusUnavailable
+        )
         raise kind(f"Prometheus at {self.address} answered {status}: {reply.reason_given}; {remedy}") from error
 
     def _unanswered(self, error: Exception) -> NoReturn:
