@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from catalogue import MESHES, SIZES
 
-# A longer one costs the peers updates at the same price and gains nothing: `windows` varies it.
+# A longer one costs the peers updates at the same price, and gains ours 1 to 2 percent: `meshes` has 60, `windows` varies it.
 WINDOW, HORIZON = 12, 30
 PEERS = ("gru", "stid", "t-gcn", "dcrnn", "astgcn", "graph-wavenet")
 STRONGEST = ("gru", "stid", "astgcn", "graph-wavenet")

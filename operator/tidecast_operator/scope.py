@@ -165,12 +165,12 @@ class Scope:
         """
         async with self._lock:
             serves, lacking = await asyncio.to_thread(self._ask)
-            self._tell(lacking, serves=serves)
             # A Role that is replaced is away for a moment: what is forgotten for that is not asked for any more, and
             # floors fall. So a namespace closes when two looks in a row have found something lacking.
             lacked, self._lacked = self._lacked, frozenset(name for name in self._names if lacking[name])
             closing = lacked & self._lacked
             now = tuple(n for n in self._names if not lacking[n] or (n in self._open and n not in closing))
+            self._tell({name: () if name in now else some for name, some in lacking.items()}, serves=serves)
             is_other = (now, serves) != (self._open, self._serves)
             closed, opened = set(self._open) - set(now), set(now) - set(self._open)
             self._open, self._serves = now, serves

@@ -101,12 +101,13 @@ class Streams:
         came true of forecasts does not.
         """
         services = set(snapshot.services)
+
+        def shared(one: Corrections) -> int:
+            return len(services.intersection(one.services))
+
         known = [one.corrections for one in held if one.corrections.time <= snapshot.end_time]
-        shared = {id(one): len(services.intersection(one.services)) for one in known}
-        best = max(known, key=lambda one: (shared[id(one)], one.time), default=None)
-        if best is not None and shared[id(best)]:
-            return best
-        return self._known if self._known is not None and self._known.time <= snapshot.end_time else None
+        best = max(filter(shared, known), key=lambda one: (shared(one), one.time), default=self._known)
+        return None if best is None or best.time > snapshot.end_time else best
 
 
 def _said(stream: Stream, past: Past) -> Said:

@@ -97,7 +97,7 @@ async def test_a_namespace_that_is_forbidden_later_is_forgotten_with_all_in_it()
     assert {name for name in picture.names().values() if name} == {frozenset({("", "payments")})}
 
 
-async def test_a_permission_that_is_away_for_one_look_closes_nothing():
+async def test_a_permission_that_is_away_for_one_look_closes_nothing(caplog):
     access = FakeAccess()
     chosen, picture = scope(access)
     await chosen.look()
@@ -110,6 +110,7 @@ async def test_a_permission_that_is_away_for_one_look_closes_nothing():
 
     assert chosen.open == ("shop", "payments")
     assert len(picture.forecasts()) == 1
+    assert "is left out" not in caplog.text
 
 
 async def test_a_late_event_of_a_namespace_that_is_left_out_is_dropped():
