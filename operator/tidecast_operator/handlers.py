@@ -94,14 +94,19 @@ async def _operate(handlers: kopf.OperatorRegistry, namespaces: Sequence[str] | 
     chosen = settings()
     # Else kopf would list and watch namespaces and definitions too, which may be forbidden where namespaces are given.
     chosen.scanning.disabled = namespaces is not None
-    await kopf.operator(
-        registry=handlers,
-        settings=chosen,
-        clusterwide=namespaces is None,
-        namespaces=namespaces or (),
-        standalone=True,
-        stop_flag=stop,
-    )
+    try:
+        await kopf.operator(
+            registry=handlers,
+            settings=chosen,
+            clusterwide=namespaces is None,
+            namespaces=namespaces or (),
+            standalone=True,
+            stop_flag=stop,
+        )
+    finally:
+        # kopf waits for the flag in a thread. Where it gave up by itself, the loop cannot close before that thread ends:
+        # nothing would be watched until kopf's last resort, which kills the whole process.
+        stop.set()
     # aiohttp closes encrypted connections a moment after they were told to close.
     await asyncio.sleep(_CLOSING_SECONDS)
 
