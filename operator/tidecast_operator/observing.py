@@ -15,6 +15,7 @@ from tidecast_operator.doors import Collects
 from tidecast_operator.errors import NotEnoughData
 from tidecast_operator.settings import Settings
 from tidecast_operator.telemetry.observations import Observations
+from tidecast_operator.voices import Voices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._last: Observed | None = None
+        self._voices = Voices()
         self._made_for: tuple[object, ...] = ()
 
     async def observe(
@@ -66,7 +68,7 @@ class Observer:
         """
         made_for = (settings.prometheus.url, settings.sources, settings.step_seconds, settings.window_steps)
         if made_for != self._made_for:
-            self._last, self._made_for = None, made_for
+            self._last, self._voices, self._made_for = None, Voices(), made_for
         start_time = end_time - (settings.window_steps - 1) * settings.step_seconds
         if self._last is not None and self._last.window.end_time > end_time:
             self._last = None  # the clock was set back: a window that ends in the future would stay for long
@@ -79,13 +81,14 @@ class Observer:
         return self._last
 
     def _extended(self, observations: Observations, workloads: WorkloadIndex, *, steps: int) -> Observed:
-        built = snapshots.build(observations, workloads)
+        built = snapshots.build(observations, workloads, voices=self._voices)
         measured = np.flatnonzero(np.isfinite(built.snapshot.values[..., index_of(REQUESTS)]).any(axis=1))
         if not measured.size:
             raise NotEnoughData(
                 f"Prometheus answers but has no requests of any service in the last {observations.steps} steps; "
                 "check that it scrapes the service mesh or the collector, and spec.telemetry.sources"
             )
+        self._voices = built.voices
         window = None if self._last is None else self._last.window
         window = snapshots.extend(window, _until(built.snapshot, int(measured[-1])), steps=steps)
         return Observed(

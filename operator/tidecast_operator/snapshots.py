@@ -20,6 +20,7 @@ from tidecast_operator.discovery.graph import ServiceGraph, discover
 from tidecast_operator.discovery.identity import Identity
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.telemetry.observations import Observations, PeerSeries, Traffic
+from tidecast_operator.voices import NOBODY, Voices
 
 _Array = NDArray[np.float64]
 
@@ -36,14 +37,18 @@ class Built:
         snapshot: The window of measurements over the service graph.
         unattributed_requests_per_second: The rate of calls with a side that no workload could be found for.
         sources: The sources that had something to say, the most trusted first.
+        voices: Who spoke, for the next snapshot.
     """
 
     snapshot: Snapshot
     unattributed_requests_per_second: float
     sources: tuple[str, ...]
+    voices: Voices
 
 
-def build(observations: Observations, workloads: WorkloadIndex, *, noise_floor: float = 0.0) -> Built:
+def build(
+    observations: Observations, workloads: WorkloadIndex, *, noise_floor: float = 0.0, voices: Voices | None = None
+) -> Built:
     """
     One snapshot of everything that was observed.
 
@@ -51,22 +56,25 @@ def build(observations: Observations, workloads: WorkloadIndex, *, noise_floor: 
         observations: What was measured.
         workloads: The workloads that peers are resolved to.
         noise_floor: Requests per second that a call must exceed to be part of the graph.
+        voices: Who spoke in the snapshot before; None for nobody.
     """
     identity = Identity(workloads)
     graph = discover([traffic.calls for traffic in observations.traffic], identity, noise_floor=noise_floor)
     services = _services(graph, observations.traffic, identity)
     nodes = _Nodes(services, identity)
+    values, voices = _values(observations, services, nodes, voices or Voices())
     return Built(
         snapshot=Snapshot(
             end_time=observations.end_time,
             step_seconds=observations.step_seconds,
             services=services,
-            values=_values(observations, nodes),
+            values=values,
             calls=nodes.calls(graph),
             rates=np.array(list(graph.rates.values()), dtype=np.float32),
         ),
         unattributed_requests_per_second=graph.unattributed_requests_per_second,
         sources=tuple(each.source for each in observations.traffic if each.calls.callers or each.requests.peers),
+        voices=voices,
     )
 
 
@@ -108,17 +116,25 @@ def _services(graph: ServiceGraph, traffic: Sequence[Traffic], identity: Identit
     return tuple(sorted(found))
 
 
-def _values(observations: Observations, nodes: _Nodes) -> NDArray[np.float32]:
+def _values(
+    observations: Observations, services: Sequence[ServiceId], nodes: _Nodes, voices: Voices
+) -> tuple[NDArray[np.float32], Voices]:
     values = np.full((observations.steps, nodes.count, len(FEATURES)), np.nan)
-    for traffic in observations.traffic:
+    sources = tuple(traffic.source for traffic in observations.traffic)
+    voices = voices.at(observations.end_time, observations.step_seconds)
+    lowest = voices.lowest(services, sources)
+    speaker = np.full(lowest.shape, NOBODY, dtype=np.int64)
+    for number, traffic in enumerate(observations.traffic):
         for feature, measured in _measures(traffic, nodes).items():
-            own = values[:, :, index_of(feature)]
+            place = index_of(feature)
             # A source speaks for a service only where a more trusted one says nothing at all, lest the two alternate.
-            silent = ~np.isfinite(own).any(axis=0)
-            own[:, silent] = measured[:, silent]
+            speaks = (speaker[:, place] == NOBODY) & (number <= lowest[:, place]) & np.isfinite(measured).any(axis=0)
+            values[:, speaks, place] = measured[:, speaks]
+            speaker[speaks, place] = number
+    times = observations.end_time - observations.step_seconds * np.isfinite(values[::-1]).argmax(axis=0)
     for feature, series in observations.resources.items():
         values[:, :, index_of(feature)] = nodes.total(series)
-    return values.astype(np.float32)
+    return values.astype(np.float32), voices.after(services, sources, speaker, times)
 
 
 def _measures(traffic: Traffic, nodes: _Nodes) -> dict[Feature, _Array]:

@@ -6,6 +6,8 @@ import pytest
 from builders.recorded_series import START, Recorded, counter, histogram, scrapes
 from builders.snapshots import MIDDAY
 from tidecast_contract.features import LATENCY_P50, LATENCY_P95
+from tidecast_operator.telemetry.detection import probe
+from tidecast_operator.telemetry.istio import ISTIO
 from tidecast_operator.telemetry.observations import Peer
 
 pytestmark = pytest.mark.real("prometheus", "promtool")
@@ -166,6 +168,26 @@ def test_samples_that_are_no_numbers_are_missing(recorded, collect, broken):
 def test_whatever_the_scrape_interval_there_is_a_rate(recorded, collect, every, offset):
     server = recorded(requests(4, scrapes(START + offset, MIDDAY + 60, every=every)))
     assert same(of(collect(server, MIDDAY).traffic[0].requests), [4] * 5)
+
+
+def test_services_that_are_scraped_seldom_have_a_rate_beside_others_that_are_often(recorded, collect):
+    often = [requests(1, scrapes(every=15), destination_workload=f"often-{number}") for number in range(6)]
+    server = recorded(*often, requests(4, scrapes(START + 10, every=60)))
+    found = collect(server, MIDDAY).traffic[0]
+    assert same(of(found.requests), [4] * 5)
+    assert same(of(found.requests, Peer(namespace="shop", workload="often-0")), [1] * 5)
+
+
+def test_series_that_have_just_begun_do_not_pass_for_those_of_slow_targets(recorded, asking):
+    lasting = [requests(1, scrapes(every=15), destination_workload=f"lasting-{number}") for number in range(6)]
+    client = asking(recorded(*lasting, requests(4, scrapes(MIDDAY - 60))).url)
+    labels = client.query(probe((ISTIO,)), at=MIDDAY).samples.labels
+    assert [each["destination_workload"].startswith("lasting") for each in labels] == [True]
+
+
+def test_a_source_is_found_whose_series_have_all_just_begun(recorded, collect):
+    found = collect(recorded(requests(4, scrapes(MIDDAY - 240))), MIDDAY).traffic[0]
+    assert of(found.requests)[-1] == pytest.approx(4)
 
 
 def test_more_steps_than_prometheus_answers_at_once_are_collected(recorded, collect):

@@ -20,6 +20,8 @@ _USUAL_SECONDS = 60.0
 """Prometheus' default, for a series that was scraped only once so far."""
 _SCRAPES_IN_A_RANGE = 3
 """A rate needs two samples, so one scrape may be missed; Prometheus 3 does not count one at the left end of a range."""
+_SLOW_SHARE = 0.1
+"""Series of a source that may be scraped at longer intervals than is reckoned with: these have no rates."""
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -73,11 +75,23 @@ def detect(
 
 
 def probe(schemas: Sequence[TrafficSchema | ResourceSchema]) -> str:
-    """One query that answers, for each source with data, with the labels of the series that has most samples."""
+    """
+    One query that answers, for each source with data, with the labels of a series that is scraped seldom.
+
+    Targets of one source are scraped at intervals of their own. A range that suits the slow ones suits all; one that
+    suits the fast ones would leave the others without any rate.
+    """
     return " or ".join(
-        f'label_replace(topk(1, count_over_time({schema.probe}[{_LOOKBACK}])), "source", "{schema.name}", "", "")'
-        for schema in schemas
+        f'label_replace({_slow_series(schema.probe)}, "source", "{schema.name}", "", "")' for schema in schemas
     )
+
+
+def _slow_series(metric: str) -> str:
+    samples = f"count_over_time({metric}[{_LOOKBACK}])"
+    # What has begun or ended meanwhile has few samples at any interval.
+    lasting = f"({samples} and {metric} offset {_LOOKBACK} and {metric})"
+    slow = f"topk(1, {lasting} <= scalar(ceil(quantile({_SLOW_SHARE}, {lasting}))))"
+    return f"({slow} or topk(1, {samples}) unless on () {lasting})"
 
 
 def one_series(metric: str, labels: Mapping[str, str]) -> str:
