@@ -36,7 +36,7 @@ class ForecastResource:
         creation_time: Unix seconds.
         target: The workload it is for; None when the spec names none.
         suspend: Whether forecasts for it are to stop.
-        is_managed: Whether the operator made it; it deletes no other.
+        is_managed: Whether the operator made it and nobody has asked for more in it since; it deletes no other.
         scaling: `spec.scaling` as it is written, not checked; None if there is none.
         published: What its status says.
     """
@@ -63,6 +63,7 @@ class ForecastResource:
         metadata, spec = body["metadata"], body.get("spec") or {}
         reference = spec.get("targetRef") or {}
         # A slash is in no name of Kubernetes; the schema lets it pass.
+        is_made_here = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER
         named = reference.get("kind") and reference.get("name") and "/" not in reference["name"]
         return cls(
             namespace=metadata["namespace"],
@@ -72,7 +73,8 @@ class ForecastResource:
             creation_time=from_time(metadata.get("creationTimestamp")) or 0,
             target=ServiceId(metadata["namespace"], reference["kind"], reference["name"]) if named else None,
             suspend=bool(spec.get("suspend", False)),
-            is_managed=(metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER,
+            # What somebody wrote into one would be lost with it.
+            is_managed=is_made_here and not spec.get("suspend") and spec.get("scaling") is None,
             published=Published.parse(body.get("status") or {}),
             scaling=spec.get("scaling"),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from builders.snapshots import forecast
+from builders.snapshots import MIDDAY, forecast
 from builders.statuses import status
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.forecast import QUANTILES, Forecast, ModelInfo
@@ -50,6 +50,8 @@ class FakeForecaster:
     was_asked: threading.Event = field(default_factory=threading.Event)
     is_blocked: bool = False
     horizon_steps: int = 0
+    window_steps: int = 0
+    history_seconds: int = 0
 
     def __post_init__(self) -> None:
         if not self.is_blocked:
@@ -85,6 +87,7 @@ class FakeTrainer:
     training: TrainingStatus = field(default_factory=lambda: status().training)
     started: list[TrainingSettings | None] = field(default_factory=list)
     stopped: bool = False
+    failures: int = 0
 
     def start(self, settings: TrainingSettings | None = None) -> bool:
         """Note *settings*."""
@@ -108,9 +111,10 @@ def engine(**changes: object) -> Engine:
 
 
 def server(engine: Engine, **changes: object) -> PredictorServer:
-    """A server on free ports that is not started; it stops without grace."""
+    """A server on free ports that is not started; it stops without grace. Its clock is one hour after the snapshots."""
     valid = {"address": "127.0.0.1:0", "http_address": "127.0.0.1:0", "grace_seconds": 0.0}
-    return PredictorServer(lambda: engine, ServerSettings(**(valid | changes)))  # type: ignore[arg-type]
+    settings = ServerSettings(**(valid | changes))  # type: ignore[arg-type]
+    return PredictorServer(lambda: engine, settings, clock=lambda: MIDDAY + 3600)
 
 
 @asynccontextmanager

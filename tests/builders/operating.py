@@ -161,7 +161,8 @@ class FakeCluster:
 @dataclass
 class FakeCollector:
     """
-    A Prometheus that knows a call from the frontend to the checkout since some time, two requests per second.
+    A Prometheus that knows a call from the frontend to the checkout since some time, two requests per second; the
+    frontend itself gets none.
 
     Attributes:
         since: The first step it knows.
@@ -170,6 +171,7 @@ class FakeCollector:
         rise: By how much that rises at each step.
         error: What it raises instead; None to answer.
         warnings: What storage has to say about its answers.
+        is_caller_seen: Whether it knows who calls the checkout.
         asked: (start, end) of every question.
     """
 
@@ -179,6 +181,7 @@ class FakeCollector:
     rise: float = 0.0
     error: Exception | None = None
     warnings: tuple[str, ...] = ()
+    is_caller_seen: bool = True
     asked: list[tuple[int, int]] = field(default_factory=list)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
@@ -196,8 +199,8 @@ class FakeCollector:
             for time in times
         ]
         found = traffic(
-            calls=calls((frontend, checkout, 2.0)) if end_time >= self.since else calls(),
-            requests=series({frontend: rates, checkout: rates}, steps),
+            calls=calls((frontend, checkout, 2.0)) if self.is_caller_seen and end_time >= self.since else calls(),
+            requests=series({frontend: [0 * rate for rate in rates], checkout: rates}, steps),
             errors=series({}, steps),
             latencies={},
         )

@@ -33,6 +33,16 @@ async def test_a_workload_that_nobody_calls_gets_no_resource():
     assert (SPF, "shop", "frontend") not in shop.cluster.objects
 
 
+async def test_a_workload_that_gets_requests_of_callers_nobody_sees_gets_a_forecast():
+    shop = operator()
+    shop.collector.is_caller_seen = False
+
+    await shop.run()
+
+    told = shop.conditions(SPF, "checkout", "shop")
+    assert (told["Ready"][0], told["GraphDiscovered"]) == ("True", ("False", "NoCallsSeen"))
+
+
 async def test_the_forecaster_says_what_it_sees():
     shop = operator()
 

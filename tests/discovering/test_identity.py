@@ -39,7 +39,12 @@ def doubtfully(namespace, name):
         pytest.param(Peer(service="basket-api.shop.svc.cluster.local:8080"), id="by the Service's host name"),
         pytest.param(Peer(application="cart", namespace="shop"), id="by the application's name"),
         pytest.param(Peer(application="cart"), id="by the application's name without a namespace"),
-        pytest.param(Peer(application="cart", namespace="retail"), id="by a namespace that is not the cluster's"),
+        pytest.param(
+            Peer(application="cart", service_namespace="retail"), id="by a namespace that is not the cluster's"
+        ),
+        pytest.param(
+            Peer(application="basket-7.basket-api.shop.svc", is_virtual=True), id="by the host of one of its pods"
+        ),
         pytest.param(Peer(application="basket-api"), id="by the application named like its Service"),
         pytest.param(Peer(application="basket"), id="by the application named in a label"),
         pytest.param(Peer(application="basket-api.shop", is_virtual=True), id="by the address a tracer saw"),
@@ -134,6 +139,28 @@ def test_an_application_named_user_is_that_workload():
 def test_a_database_that_only_its_callers_saw_is_a_known_peer_outside():
     database = Peer(application="orders-db", is_virtual=True)
     assert found(database) == certainly(ServiceId("", "External", "orders-db"))
+
+
+@pytest.mark.parametrize("beside", ["", "shop"])
+def test_a_database_is_the_workload_of_that_name_where_its_caller_is(beside):
+    assert found(Peer(application="db", is_virtual=True), beside=beside).service.kind == "StatefulSet"
+
+
+def test_a_database_is_no_workload_of_that_name_where_its_caller_is_not():
+    database = Peer(application="db", is_virtual=True)
+    assert found(database, beside="payments") == certainly(ServiceId("", "External", "db"))
+
+
+def test_the_same_database_name_is_another_workload_beside_another_caller():
+    identity = Identity(cluster(workload_body("db", "shop"), workload_body("db", "payments")))
+    database = Peer(application="db", is_virtual=True)
+    found = [identity.of(database, beside=beside).service.namespace for beside in ("shop", "payments")]
+    assert found == ["shop", "payments"]
+
+
+def test_a_kubernetes_namespace_that_is_no_more_is_not_another_one():
+    gone = Peer(application="cart", namespace="preview-123")
+    assert found(gone) == doubtfully("preview-123", "cart")
 
 
 def test_an_application_that_no_workload_is_named_after_stays_unattributed():

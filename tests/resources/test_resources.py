@@ -1,3 +1,5 @@
+import pytest
+
 from builders.operating import forecast_body
 from tidecast_contract.services import ServiceId
 from tidecast_operator.published import Condition, Published, from_time, settled, to_time
@@ -16,6 +18,13 @@ def test_a_label_tells_the_operators_own_resources():
     body = forecast_body(metadata={"labels": {"app.kubernetes.io/managed-by": "tidecast"}})
 
     assert ForecastResource.parse(body).is_managed
+
+
+@pytest.mark.parametrize("edit", [{"suspend": True}, {"scaling": {"mode": "Active"}}], ids=["suspended", "scaling"])
+def test_one_of_the_operators_own_that_somebody_wrote_into_is_theirs(edit):
+    body = forecast_body(metadata={"labels": {"app.kubernetes.io/managed-by": "tidecast"}}, **edit)
+
+    assert not ForecastResource.parse(body).is_managed
 
 
 def test_a_transition_has_a_new_time_and_what_stays_keeps_its_own():

@@ -63,7 +63,7 @@ class Identity:
     def __init__(self, index: WorkloadIndex) -> None:
         self._names = Names(index)
         self._is_partial = index.is_partial
-        self._found: dict[Peer, Attribution | _Nameless] = {}
+        self._found: dict[tuple[Peer, str], Attribution | _Nameless] = {}
 
     def of(self, peer: Peer, *, beside: str = "") -> Attribution:
         """
@@ -71,21 +71,24 @@ class Identity:
 
         Args:
             peer: As the telemetry describes it.
-            beside: The namespace of the other side of the call: there live the nodes of nameless peers.
+            beside: The namespace of the other side of the call: there live the nodes of nameless peers, and there alone
+                are those looked for that only the other side has seen, and without a namespace.
         """
-        found = self._found.get(peer)
+        # All other peers are the same beside whomever.
+        key = peer, beside if peer.is_virtual else ""
+        found = self._found.get(key)
         if found is None:
-            found = self._found[peer] = self._find(peer)
+            found = self._found[key] = self._find(*key)
         return found if isinstance(found, Attribution) else found.beside(beside)
 
-    def _find(self, peer: Peer) -> "Attribution | _Nameless":
+    def _find(self, peer: Peer, beside: str) -> "Attribution | _Nameless":
         if peer.workload:
             return self._by_workload(peer)
         application = "" if peer.is_virtual and peer.application == _VIRTUAL_CALLER else peer.application
         called = self._by_service(peer) if peer.service else None
         if _is_workload(called):
             return called
-        named = self._by_application(peer, application) if application else None
+        named = self._by_application(peer, application, beside) if application else None
         if _is_workload(named) or (named and not called):
             return named
         # A virtual caller is somebody outside, as expected; a peer without any label is a gap in the telemetry.
@@ -115,18 +118,22 @@ class Identity:
         # Several: the Service is in front of more than one workload, and none of them says that it was called.
         return Attribution(_external(namespace if is_known else "", name), is_certain=not selected)
 
-    def _by_application(self, peer: Peer, application: str) -> "Attribution | _Nameless":
+    def _by_application(self, peer: Peer, application: str, beside: str) -> "Attribution | _Nameless":
         host = _without_port(application)
         if _is_address(host):
             return _Nameless(ADDRESSES)
         name, namespace = self._split(host, peer.namespace or peer.service_namespace)
-        # What a tracer calls a namespace need not be one of the cluster, as far as all of them are known.
-        if namespace not in self._names.namespaces and not (namespace and self._is_partial):
+        is_known = namespace in self._names.namespaces or bool(namespace and self._is_partial)
+        # One of Kubernetes that is no more, or of another cluster, is not here. What a tracer calls a namespace need
+        # not be one of the cluster, as far as all of them are known.
+        if not is_known and not peer.namespace:
             namespace = ANYWHERE
+        # "redis" that sends no spans is what its caller calls so, and no other team's.
+        place = beside if peer.is_virtual and namespace == ANYWHERE else namespace
         for candidates in (
-            self._names.workloads(namespace, name),
-            self._names.selected(self._names.services(namespace, name)),
-            self._names.labelled(namespace, name),
+            self._names.workloads(place, name),
+            self._names.selected(self._names.services(place, name)),
+            self._names.labelled(place, name),
         ):
             if len(candidates) == 1:
                 return _certainly(candidates[0])
@@ -137,8 +144,9 @@ class Identity:
     def _split(self, host: str, namespace: str) -> tuple[str, str]:
         """Name and namespace of a Service by its DNS name, such as cart.shop.svc.cluster.local; else as they are."""
         parts = host.split(".")
-        if len(parts) > 2 and parts[2] == "svc":
-            return parts[0], parts[1]
+        if "svc" in parts[2:4]:  # before them the Service and its namespace, and maybe one of its pods
+            end = parts.index("svc", 2)
+            return parts[end - 2], parts[end - 1]
         if len(parts) == 2 and parts[1] in self._names.namespaces:
             return parts[0], parts[1]
         return host, namespace

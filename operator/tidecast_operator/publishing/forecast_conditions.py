@@ -153,7 +153,9 @@ def _graph_discovered(facts: ForecastFacts) -> Condition:
         "GraphDiscovered",
         "False",
         "NoCallsSeen",
-        "No call to or from this service was seen; check that its pods have a sidecar or are traced, and get requests.",
+        "No call to or from this service was seen; check that its pods have a sidecar or are traced, and get requests."
+        if not facts.is_measured
+        else "It gets requests, but nobody who sends them was seen: its callers may be outside, or send no telemetry.",
     )
 
 

@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
+
+from tidecast_contract.features import REQUESTS, index_of
+from tidecast_contract.services import ServiceId
+from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.discovery.workloads import WorkloadIndex
 from tidecast_operator.hints.board import Board
 from tidecast_operator.outlets.floors.plan import FloorProblem
@@ -57,8 +62,7 @@ class Publisher:
         if found.observed is None or found.in_use.settings is None:
             return
         window = found.observed.window
-        receivers = {window.services[row] for row in window.calls[1].tolist()}
-        todo = plan(resources, receivers, workloads, namespaces=found.in_use.settings.namespaces)
+        todo = plan(resources, _receivers(window), workloads, namespaces=found.in_use.settings.namespaces)
         budget_seconds = _CREATING_SHARE * found.step_seconds
         made = self._writer.create(todo.create, budget_seconds=budget_seconds)
         deleted = self._writer.delete(todo.delete, budget_seconds=budget_seconds)
@@ -231,6 +235,12 @@ def _conditions(found: Round) -> tuple[Condition, ...]:
             services=0 if found.forecast is None else len(found.forecast.services),
         )
     )
+
+
+def _receivers(window: Snapshot) -> set[ServiceId]:
+    """The services that get requests, one whose callers send no telemetry and so are in no call included."""
+    got = np.flatnonzero((window.values[..., index_of(REQUESTS)] > 0).any(axis=0))
+    return {window.services[row] for row in (*got.tolist(), *window.calls[1].tolist())}
 
 
 def _told(found: Round, prepared: preparing.Prepared) -> Facts:

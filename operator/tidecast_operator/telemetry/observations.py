@@ -21,12 +21,13 @@ class Peer:
     One side of a call, or the owner of a measurement, as its labels describe it; a label that is missing is "".
 
     Attributes:
-        namespace: Of the workload or of the instrumented program.
+        namespace: The Kubernetes namespace of the workload or of the instrumented program.
         workload: The workload's name.
         kind: The workload's kind, where the telemetry knows it.
         application: The name a program reports about itself (OpenTelemetry's service.name, Istio's canonical service).
         service: The Kubernetes Service, host or address that was called.
-        service_namespace: The namespace of that Service.
+        service_namespace: The namespace of that Service; of a program, what it reports as its namespace (OpenTelemetry's
+            service.namespace), which need not be one of Kubernetes.
         is_virtual: Whether the peer was only seen by the other side, as a database or a browser is by a tracer.
     """
 

@@ -136,13 +136,15 @@ OPENTELEMETRY = TrafficSchema(
     # The service graph is flushed once a minute, so a shorter range sees steps instead of a rate.
     minimum_range_seconds=240,
     caller=PeerLabels(
-        namespace=("client_k8s_namespace_name", "client_service_namespace"),
+        namespace=("client_k8s_namespace_name",),
         application=("client",),
+        service_namespace=("client_service_namespace",),
         virtual=({"virtual_node": "client"}, {"connection_type": "virtual_node", "client": "user"}),
     ),
     callee=PeerLabels(
-        namespace=("server_k8s_namespace_name", "server_service_namespace"),
+        namespace=("server_k8s_namespace_name",),
         application=("server",),
+        service_namespace=("server_service_namespace",),
         virtual=(
             {"virtual_node": "server"},
             {"connection_type": "virtual_node"},
@@ -150,13 +152,9 @@ OPENTELEMETRY = TrafficSchema(
         ),
     ),
     owner=PeerLabels(
-        namespace=(
-            "k8s_namespace_name",
-            "server_k8s_namespace_name",
-            "service_namespace",
-            "server_service_namespace",
-        ),
+        namespace=("k8s_namespace_name", "server_k8s_namespace_name"),
         application=("service_name",),
+        service_namespace=("service_namespace", "server_service_namespace"),
     ),
     calls=Query(f"sum by ({_SIDES}) (rate(traces_service_graph_request_total[{RANGE}])) > 0"),
     requests=Query(_preferred([measure.requests for measure in _MEASURES])),
