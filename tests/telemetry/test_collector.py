@@ -13,9 +13,13 @@ from tidecast_operator.telemetry.collector import Collector
 from tidecast_operator.telemetry.observations import Peer
 from tidecast_operator.telemetry.prometheus import Answer
 from tidecast_operator.telemetry.series import parse
+from tidecast_operator.telemetry.sources import RESOURCES, TRAFFIC
 
 CART = {"destination_workload_namespace": "shop", "destination_workload": "cart"}
 EDGE = CART | {"source_workload_namespace": "shop", "source_workload": "web"}
+
+
+PROBES = {schema.name: schema.probe for schema in (*TRAFFIC, *RESOURCES)}
 
 
 class FakePrometheus:
@@ -32,7 +36,8 @@ class FakePrometheus:
 
     def query(self, promql, *, at=None):
         if "count_over_time" in promql:
-            return self._answer([{"metric": {"source": name}, "value": [0, "20"]} for name in self.found])
+            probes = [PROBES[name] for name in self.found]
+            return self._answer([{"metric": {"metric_asked_for": probe}, "value": [0, "20"]} for probe in probes])
         if promql.endswith("[5m]"):
             return self._answer([{"metric": {}, "values": [[0, "1"], [15, "2"]]}])
         self.instants.append((promql, at))
@@ -52,6 +57,43 @@ class FakePrometheus:
 def collected(prometheus, *, steps=3, **arguments):
     collector = Collector(prometheus, **arguments)
     return collector.collect(MIDDAY - (steps - 1) * 60, MIDDAY, 60)
+
+
+def test_a_source_that_was_silent_at_one_look_is_asked_on():
+    prometheus = FakePrometheus("Istio", "OpenTelemetry", "KubeStateMetrics")
+    collector = Collector(prometheus)
+    collector.detect()
+    prometheus.found = ("OpenTelemetry", "PodNames")
+    assert collector.detect() == ("Istio", "OpenTelemetry")
+    assert collector.collect(MIDDAY, MIDDAY, 60).resources
+    assert any("kube_pod_owner" in promql for promql, _ in prometheus.ranges)
+
+
+def test_a_source_that_was_silent_at_two_looks_is_gone():
+    prometheus = FakePrometheus("Istio", "OpenTelemetry")
+    collector = Collector(prometheus)
+    collector.detect()
+    prometheus.found = ("OpenTelemetry",)
+    collector.detect()
+    assert collector.detect() == ("OpenTelemetry",)
+
+
+def test_a_source_that_came_back_may_be_silent_at_a_look_again():
+    prometheus = FakePrometheus("Istio", "OpenTelemetry")
+    collector = Collector(prometheus)
+    for found in (("Istio", "OpenTelemetry"), ("OpenTelemetry",), ("Istio", "OpenTelemetry"), ("OpenTelemetry",)):
+        prometheus.found = found
+        assert collector.detect() == ("Istio", "OpenTelemetry")
+
+
+def test_a_better_source_of_resources_is_taken_at_the_first_look():
+    prometheus = FakePrometheus("Istio", "PodNames")
+    collector = Collector(prometheus)
+    collector.detect()
+    prometheus.found = ("Istio", "KubeStateMetrics")
+    collector.detect()
+    collector.collect(MIDDAY, MIDDAY, 60)
+    assert any("kube_pod_owner" in promql for promql, _ in prometheus.ranges)
 
 
 @pytest.mark.parametrize("series", [1, 5000])
@@ -173,14 +215,14 @@ def test_a_source_that_appears_later_is_found_then():
 
 
 def test_what_was_found_is_looked_for_again_after_a_while(monkeypatch):
-    prometheus = FakePrometheus("Istio")
+    prometheus = FakePrometheus("OpenTelemetry")
     collector = Collector(prometheus)
     collector.detect()
-    prometheus.found = ("OpenTelemetry",)
-    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
+    prometheus.found = ("Istio", "OpenTelemetry")
+    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "OpenTelemetry"
     later = time.monotonic() + 700
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "OpenTelemetry"
+    assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
 
 
 def test_warnings_are_told_once_and_make_the_observations_partial():

@@ -8,20 +8,25 @@ from tidecast_operator.telemetry.istio import ISTIO
 from tidecast_operator.telemetry.opentelemetry import OPENTELEMETRY
 from tidecast_operator.telemetry.prometheus import Answer
 from tidecast_operator.telemetry.series import parse
+from tidecast_operator.telemetry.sources import RESOURCES, TRAFFIC
+
+PROBES = {schema.name: schema.probe for schema in (*TRAFFIC, *RESOURCES)}
 
 
 class FakePrometheus:
-    """Has one series, scraped at given times, of each of some sources."""
+    """Has one series, scraped at given times, of each of some metrics; those of one may be times of its own."""
 
-    def __init__(self, *sources, times=(0, 15, 30)):
-        self.sources, self.times, self.asked = sources, times, []
+    def __init__(self, *sources, times=(0, 15, 30), also=None):
+        self.metrics = {PROBES[name]: times for name in sources} | (also or {})
+        self.asked = []
 
     def query(self, promql, *, at=None):
         self.asked.append((promql, at))
         if "topk" in promql:
-            result = [{"metric": {"source": name, "job": name}, "value": [0, "3"]} for name in self.sources]
+            result = [{"metric": {"metric_asked_for": probe, "job": "x"}, "value": [0, "3"]} for probe in self.metrics]
         else:
-            result = [{"metric": {}, "values": [[time, "1"] for time in self.times]}]
+            times = self.metrics[promql.partition("{")[0]]
+            result = [{"metric": {}, "values": [[time, "1"] for time in times]}]
         return Answer(parse(result), (), ())
 
 
@@ -32,8 +37,7 @@ def found(*sources, **changes):
 def test_one_query_probes_every_source():
     istio, names = probe((ISTIO,)), probe((POD_NAMES,))
     assert probe((ISTIO, POD_NAMES)) == f"{istio} or {names}"
-    assert istio.endswith(', "source", "Istio", "", "")')
-    assert "istio_requests_total" in istio
+    assert istio.endswith(', "metric_asked_for", "istio_requests_total", "", "")')
     assert "container_cpu_usage_seconds_total" in names
 
 
@@ -53,14 +57,22 @@ def test_without_data_nothing_is_found():
 def test_only_sources_that_will_be_asked_are_looked_at_more_closely():
     prometheus = FakePrometheus("Istio", "KubeStateMetrics", "PodNames")
     detect(prometheus, (ISTIO,), (KUBE_STATE_METRICS, POD_NAMES), at=300)
-    expected = ['istio_requests_total{job="Istio"}[5m]', 'kube_pod_owner{job="KubeStateMetrics"}[5m]']
+    expected = ['istio_requests_total{job="x"}[5m]', 'kube_pod_owner{job="x"}[5m]']
+    expected.append('container_cpu_usage_seconds_total{job="x"}[5m]')
     assert [promql for promql, _ in prometheus.asked[1:]] == expected
     assert {at for _, at in prometheus.asked} == {300}
 
 
 def test_labels_are_quoted_and_those_that_promql_cannot_write_are_left_out():
-    labels = {"source": "Istio", "path": 'a\\b"c\nd', "k8s.pod": "x"}
+    labels = {"metric_asked_for": "up", "path": 'a\\b"c\nd', "k8s.pod": "x"}
     assert one_series("up", labels) == 'up{path="a\\\\b\\"c\\nd"}[5m]'
+
+
+def test_of_the_metrics_of_a_source_the_slowest_decides_on_the_range():
+    cadvisor = {"container_cpu_usage_seconds_total": (0, 60, 120)}
+    seen = found("Istio", "KubeStateMetrics", also=cadvisor)
+    assert seen.scrape_seconds == {"Istio": 15, "KubeStateMetrics": 60}
+    assert seen.range_seconds(KUBE_STATE_METRICS, 60) == 180
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,13 @@ def test_ready_replicas_belong_to_their_workload(resources, metric, kind):
     assert of(found, Peer(namespace="shop", workload="cart", kind=kind)) == [3] * 5
 
 
+@pytest.mark.parametrize("late", [0, 20])
+def test_cpu_is_right_where_the_kubelet_is_scraped_more_seldom_than_kube_state_metrics(resources, late):
+    times = [time + late * (number % 3) // 2 for number, time in enumerate(scrapes(every=60))]
+    cpu = counter("container_cpu_usage_seconds_total", 0.25, times, **POD, container="app")
+    assert np.allclose(resources(*owners(), cpu)[CPU].values, 0.25)
+
+
 def test_memory_of_a_node_that_is_not_scraped_is_missing(resources):
     stopped = scrapes(end=MIDDAY - 150)
     memory = gauge("container_memory_working_set_bytes", 1000, stopped, **POD, container="app")

@@ -49,6 +49,7 @@ class Collector:
         self._schemas = named(sources)
         self._max_samples = max_samples
         self._found: Found | None = None
+        self._silent: frozenset[str] = frozenset()  # sources that were found before, and not the last time
         self._renew_time = 0.0
         self._longest: dict[str, int] = {}  # steps that Prometheus answers at once, where it has refused more
 
@@ -56,7 +57,8 @@ class Collector:
         """
         The names of the sources that have data, the most trusted first; empty when there is none.
 
-        `collect` asks those that were found last, and looks again by itself now and then.
+        `collect` asks those that were found last, and looks again by itself now and then. A source that was found before
+        counts as there until it has not been twice: its scrapes may fail for some minutes.
 
         Args:
             at: When to look, unix seconds; None for now.
@@ -64,10 +66,14 @@ class Collector:
         Raises:
             PrometheusUnavailable: If Prometheus cannot be asked.
         """
-        self._found = detect(self._prometheus, self._schemas, RESOURCES, at=at)
+        found = detect(self._prometheus, self._schemas, RESOURCES, at=at)
+        if self._found is not None:
+            self._silent = self._found.names - found.names - self._silent
+            found = found.with_silent(self._found, self._silent, traffic=self._schemas, resources=RESOURCES)
+        self._found = found
         self._renew_time = time.monotonic() + _RENEW_SECONDS
         self._longest.clear()
-        return tuple(schema.name for schema in self._found.traffic)
+        return tuple(schema.name for schema in found.traffic)
 
     def collect(self, start_time: int, end_time: int, step_seconds: int) -> Observations:
         """

@@ -1,7 +1,7 @@
 """
 Which sources have data, and how often they are scraped.
 
-One query probes all sources, and a small one for each that was found reads when one of its series was scraped.
+One query probes all sources, and a small one for each of their metrics reads when one of its series was scraped.
 """
 
 import math
@@ -22,6 +22,8 @@ _SCRAPES_IN_A_RANGE = 3
 """A rate needs two samples, so one scrape may be missed; Prometheus 3 does not count one at the left end of a range."""
 _SLOW_SHARE = 0.1
 """Series of a source that may be scraped at longer intervals than is reckoned with: these have no rates."""
+_METRIC = "metric_asked_for"
+"""The label of an answer to `probe` that says which."""
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -33,12 +35,42 @@ class Found:
     Attributes:
         traffic: The most trusted first; empty if there is none.
         resources: None if there is none.
-        scrape_seconds: The time between two samples, by the name of the source.
+        scrape_seconds: The time between two samples, by the name of the source; of its metrics the slowest counts.
     """
 
     traffic: tuple[TrafficSchema, ...]
     resources: ResourceSchema | None
     scrape_seconds: Mapping[str, float]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all that were found."""
+        return frozenset(each.name for each in (*self.traffic, *((self.resources,) if self.resources else ())))
+
+    def with_silent(
+        self,
+        before: "Found",
+        silent: frozenset[str],
+        *,
+        traffic: Sequence[TrafficSchema],
+        resources: Sequence[ResourceSchema],
+    ) -> "Found":
+        """
+        As if those sources had been found that were before and are silent now.
+
+        Args:
+            before: What was found the last time.
+            silent: The names of those that are to stay.
+            traffic: All sources of traffic in their order.
+            resources: The same of resources.
+        """
+        stays = self.names | (silent & before.names)
+        scrape_seconds = {name: {**before.scrape_seconds, **self.scrape_seconds}[name] for name in stays}
+        return Found(
+            traffic=tuple(schema for schema in traffic if schema.name in stays),
+            resources=next((schema for schema in resources if schema.name in stays), None),
+            scrape_seconds=scrape_seconds,
+        )
 
     def range_seconds(self, schema: TrafficSchema | ResourceSchema, step_seconds: int) -> int:
         """The time a rate is taken over: one step, unless the source needs longer for a rate."""
@@ -60,30 +92,36 @@ def detect(
         PrometheusUnavailable: If Prometheus cannot be asked.
     """
     labels = prometheus.query(probe((*traffic, *resources)), at=at).samples.labels
-    seen = {each.get("source", ""): each for each in labels}
-    found = Found(
-        traffic=tuple(schema for schema in traffic if schema.name in seen),
-        resources=next((schema for schema in resources if schema.name in seen), None),
-        scrape_seconds={},
-    )
-    chosen = (*found.traffic, *((found.resources,) if found.resources else ()))
+    seen = {each.get(_METRIC, ""): each for each in labels}
+    there = tuple(schema for schema in traffic if schema.probe in seen)
+    infrastructure = next((schema for schema in resources if schema.probe in seen), None)
+    chosen = (*there, *((infrastructure,) if infrastructure else ()))
     intervals = {
-        schema.name: interval(prometheus.query(one_series(schema.probe, seen[schema.name]), at=at).samples)
+        metric: interval(prometheus.query(one_series(metric, seen[metric]), at=at).samples)
+        for metric in _metrics(chosen)
+        if metric in seen
+    }
+    slowest = {
+        schema.name: max(intervals[metric] for metric in _metrics((schema,)) if metric in intervals)
         for schema in chosen
     }
-    return Found(found.traffic, found.resources, intervals)
+    return Found(there, infrastructure, slowest)
 
 
 def probe(schemas: Sequence[TrafficSchema | ResourceSchema]) -> str:
     """
-    One query that answers, for each source with data, with the labels of a series that is scraped seldom.
+    One query that answers, for each metric with data, with the labels of a series that is scraped seldom.
 
     Targets of one source are scraped at intervals of their own. A range that suits the slow ones suits all; one that
     suits the fast ones would leave the others without any rate.
     """
     return " or ".join(
-        f'label_replace({_slow_series(schema.probe)}, "source", "{schema.name}", "", "")' for schema in schemas
+        f'label_replace({_slow_series(metric)}, "{_METRIC}", "{metric}", "", "")' for metric in _metrics(schemas)
     )
+
+
+def _metrics(schemas: Sequence[TrafficSchema | ResourceSchema]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(metric for schema in schemas for metric in (schema.probe, *schema.paces)))
 
 
 def _slow_series(metric: str) -> str:
@@ -99,7 +137,7 @@ def one_series(metric: str, labels: Mapping[str, str]) -> str:
     matchers = ", ".join(
         f'{name}="{_escaped(value)}"'
         for name, value in sorted(labels.items())
-        if name != "source" and _LABEL_NAME.fullmatch(name)
+        if name != _METRIC and _LABEL_NAME.fullmatch(name)
     )
     return f"{metric}{{{matchers}}}[{_LOOKBACK}]"
 

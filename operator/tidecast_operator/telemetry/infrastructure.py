@@ -97,6 +97,7 @@ KUBE_STATE_METRICS = ResourceSchema(
         MEMORY: Query(_by_owner(_MEMORY_OF_PODS)),
         READY_REPLICAS: Query(_READY_REPLICAS),
     },
+    paces=("container_cpu_usage_seconds_total",),
 )
 POD_NAMES = ResourceSchema(
     name="PodNames",

@@ -17,6 +17,7 @@ _SIDES = (
     "client, server, connection_type, virtual_node, client_k8s_namespace_name, server_k8s_namespace_name,"
     " client_service_namespace, server_service_namespace"
 )
+_GRAPH = "traces_service_graph_request_total"
 _SERVED = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
 
 
@@ -105,7 +106,7 @@ _MEASURES = (
     _Measure(
         service="server",
         namespaces="server_k8s_namespace_name, server_service_namespace",
-        count="traces_service_graph_request_total",
+        count=_GRAPH,
         served="",
         failed="traces_service_graph_request_failed_total",
         latencies=(("traces_service_graph_request_server_seconds", 1),),
@@ -132,7 +133,7 @@ def _latency(quantile: float) -> Query:
 
 OPENTELEMETRY = TrafficSchema(
     name="OpenTelemetry",
-    probe="traces_service_graph_request_total",
+    probe=_GRAPH,
     # The service graph is flushed once a minute, so a shorter range sees steps instead of a rate.
     minimum_range_seconds=240,
     caller=PeerLabels(
@@ -156,8 +157,9 @@ OPENTELEMETRY = TrafficSchema(
         application=("service_name",),
         service_namespace=("service_namespace", "server_service_namespace"),
     ),
-    calls=Query(f"sum by ({_SIDES}) (rate(traces_service_graph_request_total[{RANGE}])) > 0"),
+    calls=Query(f"sum by ({_SIDES}) (rate({_GRAPH}[{RANGE}])) > 0"),
     requests=Query(_preferred([measure.requests for measure in _MEASURES])),
     errors=Query(_errors()),
     latencies={LATENCY_P50: _latency(0.5), LATENCY_P95: _latency(0.95)},
+    paces=tuple(measure.count for measure in _MEASURES if measure.count != _GRAPH),
 )

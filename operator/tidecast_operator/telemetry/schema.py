@@ -91,6 +91,7 @@ class TrafficSchema:
         requests: Requests per second that each service received.
         errors: Those of them that failed.
         latencies: Seconds, a quantile for each feature.
+        paces: Other metrics that are asked for, each scraped at an interval of its own.
     """
 
     name: str
@@ -103,6 +104,7 @@ class TrafficSchema:
     requests: Query
     errors: Query
     latencies: Mapping[Feature, Query]
+    paces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class ResourceSchema:
         minimum_range_seconds: As in `TrafficSchema`.
         owner: The labels of every query.
         queries: By feature.
+        paces: As in `TrafficSchema`.
     """
 
     name: str
@@ -123,6 +126,7 @@ class ResourceSchema:
     minimum_range_seconds: int
     owner: PeerLabels
     queries: Mapping[Feature, Query]
+    paces: tuple[str, ...] = ()
 
 
 UNKNOWN = "unknown"
