@@ -53,6 +53,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._last: Observed | None = None
+        self._window: snapshots.Window | None = None
         self._voices = Voices()
         self._made_for: tuple[object, ...] = ()
 
@@ -71,7 +72,8 @@ class Observer:
             self._last, self._voices, self._made_for = None, Voices(), made_for
         start_time = end_time - (settings.window_steps - 1) * settings.step_seconds
         if self._last is not None and self._last.window.end_time > end_time:
-            self._last = None  # the clock was set back: a window that ends in the future would stay for long
+            # The clock was set back: a window that ends in the future would stay for long.
+            self._last, self._voices = None, Voices()
         if self._last is not None and self._last.window.end_time == end_time:
             return self._last
         if self._last is not None:
@@ -89,10 +91,10 @@ class Observer:
                 "check that it scrapes the service mesh or the collector, and spec.telemetry.sources"
             )
         self._voices = built.voices
-        window = None if self._last is None else self._last.window
-        window = snapshots.extend(window, _until(built.snapshot, int(measured[-1])), steps=steps)
+        known = None if self._last is None else self._window
+        self._window = snapshots.extend(known, _until(built.snapshot, int(measured[-1])), steps=steps)
         return Observed(
-            window=window,
+            window=self._window.snapshot,
             queries=observations.queries,
             sources=built.sources,
             unattributed_requests_per_second=built.unattributed_requests_per_second,

@@ -24,9 +24,6 @@ from tidecast_operator.voices import NOBODY, Voices
 
 _Array = NDArray[np.float64]
 
-_FADED = 1e-4
-"""Requests per second below which the mean of a call that is no longer seen is forgotten: one in three hours."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
@@ -167,20 +164,41 @@ def _mean(latency: PeerSeries, requests: PeerSeries, nodes: _Nodes) -> _Array:
         return np.where(total > 0, weighted / total, np.nan)
 
 
-def extend(window: Snapshot | None, new: Snapshot, *, steps: int) -> Snapshot:
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """
+    The newest steps, which move on.
+
+    Attributes:
+        snapshot: Their measurements.
+        seen: When each of its calls was seen last, unix seconds, int64 of shape (E,).
+    """
+
+    snapshot: Snapshot
+    seen: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Window":
+        """One whose calls have all just been seen."""
+        return cls(snapshot, np.full(snapshot.calls.shape[1], snapshot.end_time, dtype=np.int64))
+
+
+def extend(window: Window | None, new: Snapshot, *, steps: int) -> Window:
     """
     The last *steps* steps of *window* and *new* together, over the services of both.
 
     Where both hold a step, *new* counts, except where it has no measurement. Steps between the two are NaN. The rate
-    of a call is the mean of both, weighted by the steps they bring. What stopped is forgotten: a call whose mean has
-    faded, or whose callee is a workload without any measurement left; and a service without calls and measurements.
+    of a call is the mean of both, weighted by the steps they bring. What stopped is forgotten: a call that was not seen
+    for *steps*, or whose callee is a workload without any measurement left; and a service without calls and measurements.
 
     Args:
         window: What was known; None for nothing. One with another step_seconds counts as nothing.
         new: What was measured since.
         steps: How many to keep.
     """
-    old = new if window is None or window.step_seconds != new.step_seconds else window
+    if window is None or window.snapshot.step_seconds != new.step_seconds:
+        window = Window.of(new)
+    old = window.snapshot
     services = tuple(dict.fromkeys((*old.services, *new.services)))
     place = {service: index for index, service in enumerate(services)}
     parts = [
@@ -196,8 +214,10 @@ def extend(window: Snapshot | None, new: Snapshot, *, steps: int) -> Snapshot:
     fresh = int(np.isin(times, new.times).sum())
     share = fresh / (fresh + int(np.isin(times, np.setdiff1d(old.times, new.times)).sum()))
     lasting = measured | np.array([service.is_external for service in services], dtype=bool)
-    calls, rates = _mean_calls(*parts, share=share, lasting=lasting)
-    return _without_forgotten(Snapshot(end_time, new.step_seconds, services, values, calls, rates), measured)
+    calls, rates, seen = _mean_calls(*parts, share=share, seen=np.concatenate([window.seen, Window.of(new).seen]))
+    kept = (seen == new.end_time) | ((seen > end_time - steps * new.step_seconds) & lasting[calls[1]])
+    whole = Snapshot(end_time, new.step_seconds, services, values, calls[:, kept], rates[kept])
+    return Window(_without_forgotten(whole, measured), seen[kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,17 +243,25 @@ class _Part:
 
 
 def _mean_calls(
-    old: _Part, new: _Part, *, share: float, lasting: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The calls of both, without those that are forgotten; *share* is the weight of the new rates."""
+    old: _Part, new: _Part, *, share: float, seen: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """
+    The calls of both, their rates, and when they were seen last.
+
+    Args:
+        old: What was known.
+        new: What was measured since.
+        share: The weight of the new rates.
+        seen: When each of the old calls and then of the new ones was seen last.
+    """
     pairs = np.concatenate([old.calls, new.calls], axis=1)
     weighted = np.concatenate([old.snapshot.rates * (1 - share), new.snapshot.rates * share])
-    keys, call = np.unique(pairs[0] * len(lasting) + pairs[1], return_inverse=True)
+    count = int(pairs.max(initial=0)) + 1
+    keys, call = np.unique(pairs[0] * count + pairs[1], return_inverse=True)
     rates = np.bincount(call, weights=weighted, minlength=len(keys))
-    is_new = np.bincount(call[old.calls.shape[1] :], minlength=len(keys)) > 0
-    callers, callees = np.divmod(keys, max(1, len(lasting)))
-    kept = is_new | ((rates >= _FADED) & lasting[callees])
-    return np.stack([callers, callees])[:, kept], rates[kept].astype(np.float32)
+    last = np.zeros(len(keys), dtype=np.int64)
+    np.maximum.at(last, call, seen)
+    return np.stack(np.divmod(keys, count)), rates.astype(np.float32), last
 
 
 def _without_forgotten(snapshot: Snapshot, measured: NDArray[np.bool_]) -> Snapshot:

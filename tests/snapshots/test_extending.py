@@ -6,7 +6,7 @@ import pytest
 from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
 from tidecast_contract.features import FEATURES
 from tidecast_contract.services import ServiceId
-from tidecast_operator.snapshots import extend
+from tidecast_operator import snapshots
 
 NAN = float("nan")
 CART = ServiceId("shop", "Deployment", "cart")
@@ -18,6 +18,12 @@ def part(value, *, steps=1, end_time=MIDDAY, **changes):
     services = changes.get("services", (FRONTEND, CHECKOUT))
     table = np.full((steps, len(services), len(FEATURES)), value, dtype=np.float32)
     return snapshot(**({"values": table, "end_time": end_time} | changes))
+
+
+def extend(window, new, *, steps):
+    """As if all calls of the window had just been seen."""
+    known = None if window is None else snapshots.Window.of(window)
+    return snapshots.extend(known, new, steps=steps).snapshot
 
 
 def column(result, service):
@@ -83,10 +89,23 @@ def test_a_call_that_was_not_seen_again_fades():
     assert rates(result) == {(FRONTEND, CHECKOUT): 1.5}
 
 
-def test_a_faded_call_is_forgotten():
+@pytest.mark.parametrize(("later", "is_known"), [(8, True), (9, False)])
+def test_a_call_that_was_not_seen_for_a_window_is_forgotten(later, is_known):
     quiet = {"calls": np.zeros((2, 0), dtype=np.int64), "rates": np.zeros(0, dtype=np.float32)}
-    faded = part(1.0, steps=3, rates=np.array([1.2e-4], dtype=np.float32))
-    assert not rates(extend(faded, part(1.0, end_time=MIDDAY + 60, **quiet), steps=9))
+    window = snapshots.Window.of(part(1.0, steps=3))
+    for step in range(1, later + 1):
+        window = snapshots.extend(window, part(1.0, end_time=MIDDAY + 60 * step, **quiet), steps=9)
+    assert ((FRONTEND, CHECKOUT) in rates(window.snapshot)) == is_known
+
+
+def test_a_call_that_is_seen_now_and_then_is_not_forgotten():
+    quiet = {"calls": np.zeros((2, 0), dtype=np.int64), "rates": np.zeros(0, dtype=np.float32)}
+    window = snapshots.Window.of(part(1.0, steps=3))
+    for step in range(1, 15):
+        window = snapshots.extend(
+            window, part(1.0, end_time=MIDDAY + 60 * step, **(quiet if step != 7 else {})), steps=9
+        )
+    assert (FRONTEND, CHECKOUT) in rates(window.snapshot)
 
 
 def test_a_workload_without_calls_and_measurements_is_forgotten():
@@ -95,7 +114,7 @@ def test_a_workload_without_calls_and_measurements_is_forgotten():
     assert (result.services, rates(result)) == ((FRONTEND, CHECKOUT), {(FRONTEND, CHECKOUT): 2.0})
 
 
-def test_a_call_to_a_workload_without_a_measurement_left_is_forgotten_before_it_fades():
+def test_a_call_to_a_workload_without_a_measurement_left_is_forgotten_at_once():
     quiet = {"calls": np.zeros((2, 0), dtype=np.int64), "rates": np.zeros(0, dtype=np.float32)}
     window = part(1.0, steps=3)
     window.values[:, 1] = NAN
