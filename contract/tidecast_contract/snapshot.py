@@ -4,6 +4,7 @@ A window of measurements over a service graph: what the predictor is given, and 
 Shapes: `T` steps, `N` services, `F` features, `E` calls.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +94,8 @@ def _check_time(end_time: int, step_seconds: int) -> None:
 
 def _check_services(services: tuple[ServiceId, ...]) -> None:
     if len(set(services)) != len(services):
-        twice = next(service for service in services if services.count(service) > 1)
+        counts = Counter(services)
+        twice = next(service for service in services if counts[service] > 1)
         raise ValueError(f"service {twice} stands twice")
 
 

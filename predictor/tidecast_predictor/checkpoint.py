@@ -67,6 +67,11 @@ class Checkpoint:
     version: str
 
     @property
+    def history_seconds(self) -> int:
+        """How long the history was that its network was trained on."""
+        return self.end_time - self.start_time + self.model.architecture.step_seconds
+
+    @property
     def info(self) -> ModelInfo:
         """What is told about this model while it is served."""
         return ModelInfo(

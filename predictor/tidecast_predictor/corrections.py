@@ -3,12 +3,12 @@ Corrections that are kept while a model is served: what came true of its earlier
 
 Where a simple forecast of a series did better of late, it is believed more (`track_record`); where bands were passed too
 often or too seldom, they are stretched (`conformal`). Some of the forecasts that were made are remembered until the last
-of their steps has come. Each service is followed by its id, so that services may come and go. A newly trained model goes on
-with the record, and with bands of its own validation. Nothing outlives the process: after a restart the network speaks
-alone until it has been corrected again.
+of their steps has come. Each service is followed by its id, so that services may come and go; what is silent every night
+goes on in the morning with what was known of it. A newly trained model goes on with the record, and with bands of its own
+validation. Nothing outlives the process: after a restart the network speaks alone until it has been corrected again.
 
 Shapes: `N` services, `F` forecast features, `H` horizon steps, `Q` quantiles, `O` of them that are not the median, `X`
-simple forecasts.
+simple forecasts. What is gone has `N` of its own.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +28,9 @@ _REMEMBERED = 8
 Forecasts; of 10,000 services each takes 22 MB. Of 30 steps that is every fourth: every fifth would always fall on the same
 beat of what runs every five minutes.
 """
+
+_GONE = 1000
+"""Services; of 30 steps each takes 9 kB. Names that never come again, as of jobs, must not add up for ever."""
 
 Numbers = NDArray[np.float32]
 
@@ -76,6 +79,27 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gone:
+    """
+    What was known of services when they went, for when they come back.
+
+    Attributes:
+        services: N of them, 1,000 at most, those that went last first.
+        record: How far the network was believed.
+        stretches: How far bands were stretched; what all services share goes on without them.
+    """
+
+    services: tuple[ServiceId, ...]
+    record: TrackRecord
+    stretches: Stretches
+
+    @classmethod
+    def none(cls, architecture: Architecture) -> "Gone":
+        """Before any service went."""
+        return cls((), *_nothing_of(0, architecture))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Corrections:
     """
     How forecasts are corrected after a step. It never changes: `after` makes another, so threads may share it.
@@ -86,6 +110,7 @@ class Corrections:
         services: N of them.
         record: How far the network is believed.
         stretches: How far bands are stretched.
+        gone: The same of services that are not among these any more.
         issued: The forecasts that are remembered, the oldest first.
     """
 
@@ -94,15 +119,16 @@ class Corrections:
     services: tuple[ServiceId, ...]
     record: TrackRecord
     stretches: Stretches
+    gone: Gone
     issued: tuple[Issued, ...] = ()
 
     @classmethod
     def begin(cls, architecture: Architecture, past: Past) -> "Corrections":
         """At the moment of *past*, when nothing has been forecast yet."""
         services = past.snapshot.services
-        shape = (len(services), architecture.forecast_features, architecture.horizon_steps)
-        stretches = Stretches.none(architecture.quantiles, *shape)
-        return cls(architecture, past.snapshot.end_time, services, TrackRecord.none(*shape), stretches)
+        record, stretches = _nothing_of(len(services), architecture)
+        gone = Gone.none(architecture)
+        return cls(architecture, past.snapshot.end_time, services, record, stretches, gone)
 
     def after(self, past: Past) -> "Corrections":
         """Once the steps up to the moment of *past* have come true; those before its window are not compared."""
@@ -130,9 +156,10 @@ class Corrections:
         """
         if any(getattr(architecture, name) != getattr(self.architecture, name) for name in _SAME):
             return None
-        shape = (len(self.services), architecture.forecast_features, architecture.horizon_steps)
-        stretches = Stretches.none(architecture.quantiles, *shape)
-        return replace(self, architecture=architecture, stretches=stretches, issued=())
+        _, stretches = _nothing_of(len(self.services), architecture)
+        _, stretches_gone = _nothing_of(len(self.gone.services), architecture)
+        gone = replace(self.gone, stretches=stretches_gone)
+        return replace(self, architecture=architecture, stretches=stretches, gone=gone, issued=())
 
     def corrected(self, said: Said) -> Numbers:
         """Quantiles on the model's scale as they are to be told, (N, F, H, Q)."""
@@ -153,14 +180,38 @@ class Corrections:
         return median
 
     def _of(self, services: tuple[ServiceId, ...]) -> "Corrections":
-        """The same of other services; what is not known of one begins anew."""
+        """
+        The same of other services, and those that left are gone; what is not known of one, here or gone, begins anew.
+
+        Forecasts that were made of one before it went are not remembered.
+        """
         if services == self.services:
             return self
+        here = set(services)
+        gone = tuple(one for one in (*self.services, *self.gone.services) if one not in here)[:_GONE]
+        record, stretches = self._known_of(services)
         rows_N = rows_of(services, self.services)
         return replace(
             self,
             services=services,
-            record=self.record.of(rows_N),
-            stretches=self.stretches.of(rows_N),
+            record=record,
+            stretches=stretches,
+            gone=Gone(gone, *self._known_of(gone)),
             issued=tuple(one.of(rows_N) for one in self.issued),
         )
+
+    def _known_of(self, services: tuple[ServiceId, ...]) -> tuple[TrackRecord, Stretches]:
+        """Record and stretches of these, whether they are here or gone; nothing yet of one that is neither."""
+        rows_N = rows_of(services, self.services)
+        record, stretches = self.record.of(rows_N), self.stretches.of(rows_N)
+        gone_N = rows_of(services, self.gone.services)
+        back = np.flatnonzero(gone_N >= 0)
+        record.put(back, self.gone.record.of(gone_N[back]))
+        stretches.of_one_NFHO[back] = self.gone.stretches.of_one_NFHO[gone_N[back]]
+        return record, stretches
+
+
+def _nothing_of(services: int, architecture: Architecture) -> tuple[TrackRecord, Stretches]:
+    """Record and stretches of so many before anything came true."""
+    shape = (services, architecture.forecast_features, architecture.horizon_steps)
+    return TrackRecord.none(*shape), Stretches.none(architecture.quantiles, *shape)

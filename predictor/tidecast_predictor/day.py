@@ -5,11 +5,12 @@ The values are a memory-mapped array of raw float32, so that a day of many servi
 Everything else is JSON or npz, written beside and renamed into place.
 """
 
+import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -25,9 +26,19 @@ from tidecast_contract.snapshot import Snapshot
 FORMAT = 1
 _VALUES, _SERVICES, _STATE = "values.f32", "services.json", "state.npz"
 
+_DAMAGE = (FileNotFoundError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, BadZipFile)
+"""
+What reading a file raises that is gone or holds something else. No other OSError: a disk that hiccups, too many open files
+or too little memory pass.
+"""
+
 
 class DayDamaged(Exception):
     """A day's folder does not hold what it says; the text says what is wrong."""
+
+
+class OtherFormat(Exception):
+    """A day was written by a release that keeps days in another way; the text names both formats."""
 
 
 @dataclass(slots=True)
@@ -69,21 +80,29 @@ class Day:
         """
         The day kept in *directory*.
 
+        Calls of services that it does not know are left out.
+
         Raises:
-            DayDamaged: If a file is missing, unreadable or does not fit the others.
+            DayDamaged: If a file is missing, makes no sense or does not fit the others.
+            OtherFormat: If it was written in another format.
+            OSError: If it cannot be read at present, which says nothing about what it holds.
         """
         try:
+            # Read as a whole first: a damaged archive sends its reader to places where no file can be read either.
+            with np.load(io.BytesIO((directory / _STATE).read_bytes()), allow_pickle=False) as state:
+                numbers = state["numbers"]
+                if numbers[0] != FORMAT:  # the rest may look like anything
+                    raise OtherFormat(f"its format is {numbers[0]}, and this release reads {FORMAT}")
+                calls, rates = state["calls"], state["rates"]
+            _, start_time, step_seconds, rows, first_row, last_row = (int(number) for number in numbers)
             services = [ServiceId.parse(text) for text in json.loads((directory / _SERVICES).read_text())]
-            with np.load(directory / _STATE, allow_pickle=False) as state:
-                numbers, calls, rates = state["numbers"], state["calls"], state["rates"]
-            found, start_time, step_seconds, rows, first_row, last_row = (int(number) for number in numbers)
-            if found != FORMAT:
-                raise DayDamaged(f"its format is {found}, not {FORMAT}")
             flat = np.memmap(directory / _VALUES, dtype=np.float32, mode="r+")
             values = flat.reshape(rows, -1, len(FEATURES))
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            known = ((calls >= 0) & (calls < len(services))).all(axis=0)
+            calls, rates = calls[:, known], rates[known]
+        except _DAMAGE as error:
             raise DayDamaged(str(error)) from error
-        if len(services) > values.shape[1] or (calls.size and calls.max() >= len(services)):
+        if len(services) > values.shape[1]:
             raise DayDamaged(f"{len(services)} services do not fit values of shape {values.shape}")
         columns = {service: column for column, service in enumerate(services)}
         return cls(directory, start_time, step_seconds, values, columns, first_row, last_row, calls, rates)
@@ -141,15 +160,15 @@ class Day:
             needed = len(self.columns) + len(unknown)
             if needed > self.values.shape[1]:
                 self.values = _allocate(self.directory, self.values.shape[0], needed, older=self.values)
-            for service in unknown:
-                self.columns[service] = len(self.columns)
-            self._save_services()
+            columns = self.columns | {service: len(self.columns) + index for index, service in enumerate(unknown)}
+            self._save_services(columns)
+            self.columns = columns  # not before they are saved: a state that names more of them makes no sense
         return np.fromiter((self.columns[service] for service in services), np.int64, len(services))
 
-    def _save_services(self) -> None:
+    def _save_services(self, columns: Iterable[ServiceId]) -> None:
         if self.directory is not None:
             beside = self.directory / f"{_SERVICES}.new"
-            beside.write_text(json.dumps([str(service) for service in self.columns]))
+            beside.write_text(json.dumps([str(service) for service in columns]))
             beside.replace(self.directory / _SERVICES)
 
     def _save_state(self) -> None:

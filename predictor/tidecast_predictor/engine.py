@@ -46,6 +46,16 @@ class ForecastSource(Protocol):
         """How many steps ahead the model that is served was trained for; 0 without one."""
         ...
 
+    @property
+    def window_steps(self) -> int:
+        """How many steps the model that is served was trained to look back; 0 without one."""
+        ...
+
+    @property
+    def history_seconds(self) -> int:
+        """How long the history was that the model that is served was trained on; 0 without one."""
+        ...
+
 
 class TrainingRunner(Protocol):
     """What the server needs of a `training.Trainer`; safe to use from several threads."""
@@ -56,6 +66,11 @@ class TrainingRunner(Protocol):
 
     def status(self) -> TrainingStatus:
         """What the training does."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """How many trainings failed in a row, in earlier processes too where they took the predictor down."""
         ...
 
     def stop(self) -> None:

@@ -6,9 +6,11 @@ in it, so that forgetting is removing a folder and a service that is gone takes 
 """
 
 import logging
+import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +21,41 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.config import DAY_SECONDS
-from tidecast_predictor.day import Day, DayDamaged
+from tidecast_predictor.day import Day, DayDamaged, OtherFormat
 
 logger = logging.getLogger(__name__)
 
 _READ_STEPS = 360
+_FOLDER = re.compile(r"(-?[0-9]+)(\.damaged|\.unread)?")
 
 
 class History:
     """
     Every step that was measured within the last `limit_seconds`. Safe to use from several threads.
 
+    Days that cannot be made out are kept aside, in folders `<start_time>.damaged`, and forgotten by their age like others.
+    So are days that another release wrote, or that have not begun; when their place is needed, as `<start_time>.unread`.
+
     Args:
         directory: Where it is kept, so that it survives a restart; None keeps it in memory.
         limit_seconds: Older steps are forgotten, a day at a time.
+        clock: The time, unix seconds: days that begin more than a day after it are not taken from *directory*.
 
     Raises:
         ValueError: If *limit_seconds* is not positive.
+        OSError: If *directory* cannot be read at present; nothing in it is deleted.
     """
 
-    def __init__(self, directory: Path | None, *, limit_seconds: int) -> None:
+    def __init__(self, directory: Path | None, *, limit_seconds: int, clock: Callable[[], float] = time.time) -> None:
         if limit_seconds <= 0:
             raise ValueError(f"limit_seconds must be positive, not {limit_seconds}")
         self._directory = directory
         self._limit_seconds = limit_seconds
+        self._clock = clock
         self._lock = threading.RLock()
         self._step_seconds = 0
         self._days: dict[int, Day] = {}
+        self._aside: dict[Path, int] = {}  # folders of days that are not held, and when these begin
         self._service_count: int | None = 0
         if directory is not None:
             self._load(directory)
@@ -146,6 +156,8 @@ class History:
         if index not in self._days:
             start_time = index * self._steps_a_day * self._step_seconds
             directory = None if self._directory is None else self._directory / str(start_time)
+            if directory in self._aside:
+                self._put_aside(directory, "unread")
             self._days[index] = Day.create(directory, start_time, self._step_seconds, self._steps_a_day, services)
         return self._days[index]
 
@@ -160,6 +172,9 @@ class History:
     def _forget(self, oldest: int) -> None:
         for index in [index for index, day in self._days.items() if day.last_time < oldest]:
             self._days.pop(index).remove()
+        for folder in [folder for folder, start in self._aside.items() if start + DAY_SECONDS < oldest]:
+            del self._aside[folder]
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _clear(self) -> None:
         for day in self._days.values():
@@ -169,16 +184,45 @@ class History:
     def _load(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for folder in sorted(directory.iterdir()):
-            if not (folder.is_dir() and folder.name.lstrip("-").isdigit()):
+            named = _FOLDER.fullmatch(folder.name)
+            if named is None or not folder.is_dir():
                 continue
-            try:
-                day = Day.load(folder)
-            except DayDamaged as damage:
-                logger.warning("history of %s is left out: %s", folder.name, damage)
-                shutil.rmtree(folder)
-                continue
-            self._adopt(day)
+            start_time, suffix = named.groups()
+            self._aside[folder] = int(start_time)
+            day = None if suffix else self._loaded(folder)
+            if day is not None:
+                del self._aside[folder]
+                self._adopt(day)
         self._service_count = None
+
+    def _loaded(self, folder: Path) -> Day | None:
+        """The day in *folder*; None when it is left out, which the log tells."""
+        try:
+            day = Day.load(folder)
+        except DayDamaged as damage:
+            logger.warning("history of %s is left out and kept as %s.damaged: %s", folder.name, folder.name, damage)
+            self._put_aside(folder, "damaged")
+            return None
+        except OtherFormat as other:
+            logger.warning("history of %s is left out and stays as it is: %s", folder.name, other)
+            return None
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"history of {folder.name} cannot be read at present ({error.strerror}); it is left as it is. "
+                "Start again once the volume can be read, or move the folder away to start without it",
+                str(folder),
+            ) from error
+        if day.start_time > self._clock() + DAY_SECONDS:
+            logger.warning("history of %s is left out: that day has not begun; check the clocks", folder.name)
+            return None
+        return day
+
+    def _put_aside(self, folder: Path, suffix: str) -> None:
+        aside = folder.with_name(f"{folder.name}.{suffix}")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        self._aside[aside] = self._aside.pop(folder)
 
     def _adopt(self, day: Day) -> None:
         if self._step_seconds not in (0, day.step_seconds):

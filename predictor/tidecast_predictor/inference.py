@@ -92,6 +92,23 @@ class Forecaster:
         served = self._served
         return 0 if served is None else served.checkpoint.model.architecture.horizon_steps
 
+    @property
+    def window_steps(self) -> int:
+        """How many steps the model that is served was trained to look back; 0 without one."""
+        served = self._served
+        return 0 if served is None else served.checkpoint.model.architecture.window_steps
+
+    @property
+    def history_seconds(self) -> int:
+        """How long the history was that the model that is served was trained on; 0 without one."""
+        served = self._served
+        return 0 if served is None else served.checkpoint.history_seconds
+
+    @property
+    def device(self) -> torch.device:
+        """Where models run."""
+        return self._device
+
     def decline(self, reason: str) -> None:
         """Tell, as long as no model is served, that one was trained and why it does not speak."""
         self._why_no_model = reason

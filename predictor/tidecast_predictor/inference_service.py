@@ -19,12 +19,12 @@ from tidecast_contract.features import FEATURES, FORECAST_FEATURES
 from tidecast_contract.forecast import QUANTILES
 from tidecast_contract.rpc import messages
 from tidecast_contract.rpc import open_inference_pb2 as pb
-from tidecast_contract.rpc.limits import MAX_MESSAGE_BYTES
+from tidecast_contract.rpc.limits import MAX_MESSAGE_BYTES, MAX_WINDOW_STEPS
 from tidecast_contract.rpc.open_inference_pb2_grpc import GRPCInferenceServiceServicer
 from tidecast_contract.rpc.tensors import datatype_of
 from tidecast_predictor.engine import Engine, LateEngine
 from tidecast_predictor.metrics import Metrics
-from tidecast_predictor.refusals import UnknownModel, refusal_of
+from tidecast_predictor.refusals import UnknownModel, check_sizes, refusal_of
 
 _Context = aio.ServicerContext[Any, Any]
 
@@ -125,7 +125,8 @@ class InferenceService(GRPCInferenceServiceServicer):
         message = messages.from_request(request)
         snapshot = wire.decode_snapshot(message)
         horizon_steps = wire.horizon_of(message)
-        _check_size(len(snapshot.services), horizon_steps)
+        check_sizes(snapshot, max_steps=MAX_WINDOW_STEPS, horizon_steps=horizon_steps)
+        _check_answer_size(len(snapshot.services), horizon_steps)
         self._metrics.observe_batch(len(snapshot.services))
         forecast = engine.forecaster.forecast(snapshot, horizon_steps)
         return messages.to_response(wire.encode_forecast(forecast), request, model_version=forecast.model.version)
@@ -139,7 +140,7 @@ def _check_served(engine: Engine, name: str, version: str) -> None:
         raise UnknownModel(f"version {version!r} of {name!r} is not served; at present it is {served!r}")
 
 
-def _check_size(services: int, horizon_steps: int) -> None:
+def _check_answer_size(services: int, horizon_steps: int) -> None:
     values = max(1, services) * len(FORECAST_FEATURES) * horizon_steps * (len(QUANTILES) + 1)
     size = values * 4  # bytes of a float32
     if size > MAX_MESSAGE_BYTES:

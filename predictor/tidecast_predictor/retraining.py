@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 from tidecast_contract.errors import ContractMismatch
+from tidecast_contract.rpc.limits import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS
 from tidecast_contract.status import PredictorStatus, TrainingState, TrainingStatus
 from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
 from tidecast_predictor.engine import Engine, LateEngine, NotLoaded
@@ -21,7 +22,9 @@ QUIET_SECONDS = 120
 """So long after it last grew like that: on a busy host a minute can pass between two chunks."""
 
 RETRY_SECONDS = 600
-"""After a training that failed."""
+"""After a training that failed; after each further one in a row twice as long, up to the time between two trainings."""
+
+_MOST_DOUBLINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Retraining:
         or one was cut short just before this process began, and is not begun at once again.
 
         Raises:
-            ContractMismatch: If one of them is negative.
+            ContractMismatch: If one of them is negative, or there are more steps than a request for a forecast may have.
         """
         asked = {
             "window_steps": window_steps,
@@ -75,6 +78,9 @@ class Retraining:
         for name, value in asked.items():
             if value < 0:
                 raise ContractMismatch(f"{name} is {value}; it must be positive, or 0 to leave it as it is")
+        for name, most in (("window_steps", MAX_WINDOW_STEPS), ("horizon_steps", MAX_HORIZON_STEPS)):
+            if asked[name] > most:
+                raise ContractMismatch(f"{name} is {asked[name]}; it must be {most} at most")
         self._settings = replace(self._settings, **{name: value for name, value in asked.items() if value})
         self._was_asked = True
         status = await asyncio.to_thread(engine.status)
@@ -97,7 +103,7 @@ class Retraining:
         """Start a training if one is due at *now*, unix seconds; whether one was started."""
         engine = self._engine.get()
         status = await asyncio.to_thread(engine.status)
-        if self._is_being_filled(_seconds(status), now=now) or not self._is_due(status, now=now):
+        if self._is_being_filled(_seconds(status), now=now) or not self._is_due(engine, status, now=now):
             return False
         return await self._start(engine)
 
@@ -107,7 +113,7 @@ class Retraining:
         self._seen_seconds = held
         return self._filled_time is not None and now - self._filled_time < QUIET_SECONDS
 
-    def _is_due(self, status: PredictorStatus, *, now: int) -> bool:
+    def _is_due(self, engine: Engine, status: PredictorStatus, *, now: int) -> bool:
         held = _seconds(status)
         if status.training.state is TrainingState.RUNNING or held < self._settings.minimum_history_seconds:
             return False
@@ -116,10 +122,16 @@ class Retraining:
             return True
         age_seconds = now - max(times)
         if status.training.state is TrainingState.FAILED:
-            return age_seconds >= RETRY_SECONDS
+            return age_seconds >= self._pause_seconds(engine.trainer.failures)
         # What was learnt from two hours says little once there are four: a young model is renewed as history doubles.
-        doubled = self._last is not None and held >= 2 * self._last.seconds
+        learnt = engine.forecaster.history_seconds if self._last is None else self._last.seconds
+        doubled = 0 < 2 * learnt <= held
         return doubled or age_seconds >= self._schedule.retrain_seconds
+
+    def _pause_seconds(self, failures: int) -> int:
+        """How long after the last of so many trainings that failed in a row the next one is begun."""
+        doublings = min(max(0, failures - 1), _MOST_DOUBLINGS)
+        return min(RETRY_SECONDS << doublings, max(RETRY_SECONDS, self._schedule.retrain_seconds))
 
     def _is_served_by_running(self, status: PredictorStatus) -> bool:
         if status.training.state is not TrainingState.RUNNING or self._last is None:
@@ -130,7 +142,12 @@ class Retraining:
     async def _start(self, engine: Engine) -> bool:
         settings = self._settings
         if not self._was_asked:  # in this process: what was asked for before a restart, the model tells
-            settings = replace(settings, horizon_steps=max(settings.horizon_steps, engine.forecaster.horizon_steps))
+            served = engine.forecaster
+            settings = replace(
+                settings,
+                window_steps=max(settings.window_steps, served.window_steps),
+                horizon_steps=max(settings.horizon_steps, served.horizon_steps),
+            )
         seconds = _seconds(await asyncio.to_thread(engine.status))
         started = await asyncio.to_thread(engine.trainer.start, settings)
         if started:

@@ -8,6 +8,7 @@ the gRPC port opens when its certificate is there; until then HTTP alone answers
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,12 +36,21 @@ logger = logging.getLogger(__name__)
 HEALTH_NAMES = ("", "inference.GRPCInferenceService", "tidecast.v1alpha1.Training")
 """What can be asked of grpc.health.v1; the empty name is the whole server."""
 
+MAX_CALLS = 32
+"""
+Calls at once, health checks over gRPC included; one more is refused with RESOURCE_EXHAUSTED. The operator has a few under
+way, and each can hold a message of the largest size.
+"""
+
 _OPTIONS = (
     *MESSAGE_OPTIONS,
     # Two predictors on one port would each get half of the operator's requests.
     ("grpc.so_reuseport", 0),
     # The operator pings through long calls to notice a dead predictor; the default takes that for an attack.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # A caller whose node was cut off sends no reset: pings tell that nobody is there, and free the places of its calls.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 )
 
 
@@ -75,10 +85,14 @@ class PredictorServer:
     Args:
         load: Makes the engine, ready to forecast; runs in a thread while the server answers health checks.
         settings: How it listens and stops.
+        clock: The time, unix seconds: history that was measured after it is refused.
     """
 
-    def __init__(self, load: Callable[[], Engine], settings: ServerSettings) -> None:
+    def __init__(
+        self, load: Callable[[], Engine], settings: ServerSettings, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._engine = LateEngine(load)
         self._metrics = Metrics(self._engine)
         self._retraining = Retraining(self._engine, settings.training, settings.schedule)
@@ -99,10 +113,12 @@ class PredictorServer:
         With TLS that of gRPC opens later, see `load`.
         """
         tls = self._settings.tls
-        self._grpc = aio.server(options=_OPTIONS if tls is None else (*_OPTIONS, *secure_port.OPTIONS))
+        options = _OPTIONS if tls is None else (*_OPTIONS, *secure_port.OPTIONS)
+        self._grpc = aio.server(options=options, maximum_concurrent_rpcs=MAX_CALLS)
         inference = InferenceService(self._engine, self._metrics, self._executor)
         add_GRPCInferenceServiceServicer_to_server(inference, self._grpc)
-        add_TrainingServicer_to_server(TrainingService(self._engine, self._retraining), self._grpc)
+        training = TrainingService(self._engine, self._retraining, clock=self._clock)
+        add_TrainingServicer_to_server(training, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         if tls is None:

@@ -95,6 +95,13 @@ class TrackRecord:
             weights_NFHE=np.where(new[:, None, None, None], self._alone, self.weights_NFHE[rows_N]),
         )
 
+    def put(self, rows_M: NDArray[np.int64], other: "TrackRecord") -> None:
+        """What *other* holds, of M services, takes the place of what was held at *rows_M*."""
+        self.losses_NFHE[rows_M] = other.losses_NFHE
+        self.counts_NFH[rows_M] = other.counts_NFH
+        self.apart_NFH[rows_M] = other.apart_NFH
+        self.weights_NFHE[rows_M] = other.weights_NFHE
+
     def copy(self) -> "TrackRecord":
         """One that may `learn` without this one changing."""
         return replace(

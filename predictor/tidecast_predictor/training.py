@@ -5,7 +5,6 @@ Numbers go to it as files and come back as a checkpoint, so that it can neither 
 Run as a module it is that process.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -15,36 +14,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from tidecast_contract.features import FEATURES
-from tidecast_contract.services import ServiceId
-from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import TrainingState, TrainingStatus
 from tidecast_predictor import checkpoint as checkpoints
 from tidecast_predictor.checkpoint import Checkpoint
 from tidecast_predictor.config import TrainingSettings
+from tidecast_predictor.failures import Failures
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
-from tidecast_predictor.recording import let_go
 from tidecast_predictor.subgraphs import Neighbourhoods, among
-from tidecast_predictor.windows import RecordingTooShort
+from tidecast_predictor.training_job import read_job, write_job
+from tidecast_predictor.windows import RecordingTooShort, Split
 
 __all__ = ["Trainer", "TrainingSettings"]
 
 logger = logging.getLogger(__name__)
 
 _PREFIX = ".training-"
-_JOB, _GRAPH, _VALUES, _SERVED = "job.json", "graph.npz", "values.npy", "served"
-_STEPS_AT_ONCE = 360
+_SERVED = "served"
 _NICENESS = 10
 _GRACE_SECONDS = 120  # beyond its budget a training is stuck, and ended
 
@@ -74,9 +67,11 @@ class Trainer:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
         self._stopping = False
+        self._failures = Failures(checkpoint_dir)
         if checkpoint_dir is not None:
             for left_over in checkpoint_dir.glob(f"{_PREFIX}*"):
                 # One that ends in order, or is stopped, leaves nothing. Tried again at once it may end the same way.
+                self._failures.add()
                 ended = int(left_over.stat().st_mtime)
                 message = "a training was cut short with the predictor, by a restart or for lack of memory"
                 self._status = TrainingStatus(TrainingState.FAILED, 0.0, message, ended)
@@ -86,8 +81,8 @@ class Trainer:
         """
         Start a training and return at once.
 
-        Returns False, and starts none, when one is running or there is too little history; `status().message` says
-        which.
+        Returns False, and starts none, when one is running or there is too little history, for the settings or for their
+        horizon; `status().message` says which.
         """
         settings = settings or self._settings
         with self._lock:
@@ -99,6 +94,11 @@ class Trainer:
                 message = f"{seconds} s of history are held, a training takes {settings.minimum_history_seconds} s"
                 self._status = replace(self._status, message=message)
                 return False
+            try:  # as the training would, once all of history was written for it
+                Split.of(held.steps, settings.horizon_steps)
+            except RecordingTooShort as error:
+                self._status = replace(self._status, message=str(error))
+                return False
             self._stopping = False
             self._status = TrainingStatus(TrainingState.RUNNING, 0.0, "training", self._status.finished_time)
             self._thread = threading.Thread(target=self._run, args=(settings,), name="training", daemon=True)
@@ -108,6 +108,11 @@ class Trainer:
     def status(self) -> TrainingStatus:
         """What the training does, how far it is, and how the last one ended."""
         return self._status
+
+    @property
+    def failures(self) -> int:
+        """How many trainings failed in a row, those that took the predictor down among them."""
+        return self._failures.count
 
     def stop(self) -> None:
         """End a running training without a result and wait until it is gone."""
@@ -129,6 +134,10 @@ class Trainer:
             logger.exception("training failed")
             state, message = TrainingState.FAILED, f"{type(error).__name__}: {error}"
         logger.info("training ended after %.0f s: %s", time.monotonic() - began, message)
+        if state is not TrainingState.FAILED:
+            self._failures.clear()
+        elif not self._stopping:
+            self._failures.add()
         self._status = TrainingStatus(state, 0.0, message, int(time.time()))
 
     def _train(self, settings: TrainingSettings) -> str:
@@ -151,18 +160,16 @@ class Trainer:
         limit, count = settings.recorded_services, len(latest.services)
         parts = Neighbourhoods(latest.calls, count, limit=limit, seed=settings.seed)
         graph = among(latest, parts.draw())
-        job = _Job(held.end_time, held.step_seconds, [str(service) for service in graph.services], settings, deadline)
-        times = np.arange(held.start_time, held.end_time + 1, held.step_seconds, dtype=np.int64)
-        _write_values(folder / _VALUES, self._history, graph.services, times)
-        np.savez(folder / _GRAPH, calls=graph.calls, rates=graph.rates)
+        write_job(folder, self._history, graph, settings, start_time=held.start_time, deadline=deadline)
         if (served := self._forecaster.served) is not None:
             checkpoints.save(served, folder / _SERVED)
-        (folder / _JOB).write_text(json.dumps(asdict(job)))
 
     def _follow(self, folder: Path, deadline: float) -> None:
         """Run the process, pass on its progress, and wait for its end."""
         command = [sys.executable, "-m", "tidecast_predictor.training", str(folder)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        if self._forecaster.device.type == "cpu":  # trainings take CUDA wherever it is to be seen
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         with (folder / "errors.txt").open("w") as errors, self._lock:
             if self._stopping:
                 raise TrainingFailed("the training was stopped")
@@ -221,54 +228,16 @@ class Trainer:
 
 
 def _is_same(trained: Checkpoint, served: Checkpoint | None) -> bool:
-    """Whether what came out of a training is the network that was served before."""
-    return served is not None and all(
-        getattr(trained, name) == getattr(served, name) for name in ("start_time", "end_time", "updates")
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is told to the process, beside the arrays."""
-
-    end_time: int
-    step_seconds: int
-    services: list[str]
-    settings: TrainingSettings
-    deadline: float
-
-
-def _write_values(path: Path, history: History, services: Sequence[ServiceId], times: NDArray[np.int64]) -> None:
     """
-    Write what *history* holds, (N, T, F), so that the steps of each service lie together, a few steps at a time.
+    Whether what came out of a training is the network that was served before.
 
-    Raises:
-        OSError: If the disk has no room for it.
+    One for another window or horizon may have learnt from the same history in as many steps.
     """
-    shape = (len(services), len(times), len(FEATURES))
-    values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    with path.open("r+b") as file:  # a map that runs out of disk ends the process
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    # Weeks of many services take seconds to read; forecasts get their turn in between.
-    for begin in range(0, len(times), _STEPS_AT_ONCE):
-        part = slice(begin, begin + _STEPS_AT_ONCE)
-        values[:, part] = history.values_at(services, times[part]).swapaxes(0, 1)
-        let_go(values)
-
-
-def _read_job(folder: Path) -> tuple[Snapshot, TrainingSettings, float]:
-    job = json.loads((folder / _JOB).read_text())
-    with np.load(folder / _GRAPH, allow_pickle=False) as graph:
-        calls, rates = graph["calls"], graph["rates"]
-    recording = Snapshot(
-        end_time=job["end_time"],
-        step_seconds=job["step_seconds"],
-        services=tuple(ServiceId.parse(text) for text in job["services"]),
-        values=np.load(folder / _VALUES, mmap_mode="r", allow_pickle=False).swapaxes(0, 1),
-        calls=calls,
-        rates=rates,
+    return (
+        served is not None
+        and trained.model.architecture == served.model.architecture
+        and all(getattr(trained, name) == getattr(served, name) for name in ("start_time", "end_time", "updates"))
     )
-    return recording, TrainingSettings(**job["settings"]), job["deadline"]
 
 
 def learn(folder: Path) -> None:
@@ -278,7 +247,7 @@ def learn(folder: Path) -> None:
     Raises:
         RecordingTooShort: If the recording is too short for the horizon.
     """
-    recording, settings, deadline = _read_job(folder)
+    recording, settings, deadline = read_job(folder)
     trained = fit(
         recording,
         settings,
@@ -292,7 +261,7 @@ def learn(folder: Path) -> None:
 def main(folder: Path) -> int:
     """The process of one training: as `learn`, at low priority; returns the exit status."""
     os.nice(_NICENESS)
-    torch.set_num_threads(_read_job(folder)[1].threads or max(1, (os.cpu_count() or 1) // 2))
+    torch.set_num_threads(read_job(folder)[1].threads or max(1, (os.cpu_count() or 1) // 2))
     try:
         learn(folder)
     except RecordingTooShort as error:

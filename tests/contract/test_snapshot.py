@@ -3,6 +3,7 @@ import pytest
 
 from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
 from tidecast_contract.features import FEATURES
+from tidecast_contract.services import ServiceId
 
 
 def test_the_times_of_a_snapshot_end_at_its_end():
@@ -24,6 +25,13 @@ def test_a_call_that_stands_twice_is_refused():
 def test_a_service_that_stands_twice_is_named():
     with pytest.raises(ValueError, match="shop/Deployment/frontend stands twice"):
         snapshot(services=(FRONTEND, FRONTEND))
+
+
+@pytest.mark.timeout(20)  # comparing each with each would take minutes
+def test_a_service_that_stands_twice_is_found_among_many():
+    many = tuple(ServiceId("shop", "Deployment", f"s{index}") for index in range(30_000))
+    with pytest.raises(ValueError, match="shop/Deployment/s29999 stands twice"):
+        snapshot(services=(*many, many[-1]))
 
 
 @pytest.mark.parametrize(

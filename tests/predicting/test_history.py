@@ -23,19 +23,24 @@ def directory(request, tmp_path):
     return tmp_path / "history" if request.param == "disk" else None
 
 
+def kept(directory):
+    """For a day, by a clock that stands a week after the snapshots."""
+    return History(directory, limit_seconds=DAY, clock=lambda: MIDDAY + 7 * DAY)
+
+
 def filled(value, steps=3, services=(FRONTEND, CHECKOUT)):
     return np.full((steps, len(services), len(FEATURES)), value, dtype=np.float32)
 
 
 def test_an_empty_history_says_so(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     assert history.status() == HistoryStatus()
     assert history.read(0, MIDDAY) is None
     assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY]))).all()
 
 
 def test_what_was_appended_is_read_back(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot(values=np.arange(42, dtype=np.float32).reshape(3, 2, 7)))
     read = history.read(MIDDAY - 60, MIDDAY)
     assert history.status() == HistoryStatus(60, MIDDAY - 120, MIDDAY, 2)
@@ -44,7 +49,7 @@ def test_what_was_appended_is_read_back(directory):
 
 
 def test_steps_held_already_are_overwritten(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot(values=filled(1)))
     history.append(snapshot(values=filled(2), end_time=MIDDAY + 60))
     values = history.read(0, MIDDAY + 60).values
@@ -52,7 +57,7 @@ def test_steps_held_already_are_overwritten(directory):
 
 
 def test_a_gap_stays_missing(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot())
     history.append(snapshot(end_time=MIDDAY + 360))
     measured = np.isfinite(history.read(0, MIDDAY + 360).values[:, 0, 0])
@@ -60,7 +65,7 @@ def test_a_gap_stays_missing(directory):
 
 
 def test_a_service_that_comes_later_is_missing_before(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot(values=filled(1)))
     many = tuple(ServiceId("shop", "Deployment", f"s{index}") for index in range(40))
     history.append(snapshot(end_time=MIDDAY + 180, services=(*many, PAYMENT), values=filled(3, services=range(41))))
@@ -69,14 +74,14 @@ def test_a_service_that_comes_later_is_missing_before(directory):
 
 
 def test_calls_follow_their_services_into_another_order(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot())
     read = history.read(0, MIDDAY, services=(PAYMENT, CHECKOUT, FRONTEND))
     assert (read.calls.tolist(), read.rates.tolist()) == ([[2], [1]], [2.0])
 
 
 def test_the_latest_graph_counts(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot(end_time=MIDDAY + 600, calls=np.array([[1], [0]])))
     history.append(snapshot())
     assert history.read(0, MIDDAY + 600).calls.tolist() == [[1], [0]]
@@ -84,13 +89,13 @@ def test_the_latest_graph_counts(directory):
 
 def test_steps_across_midnight_are_one_history(directory):
     midnight = MIDDAY + DAY // 2
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot(end_time=midnight + 60, values=np.arange(56, dtype=np.float32).reshape(4, 2, 7)))
     assert history.read(0, midnight + 60).values[:, 0, 0].tolist() == [0, 14, 28, 42]
 
 
 def test_what_is_older_than_the_limit_is_forgotten(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     for day in range(4):
         history.append(snapshot(end_time=MIDDAY + day * DAY))
     assert history.status().start_time >= MIDDAY + 2 * DAY
@@ -99,7 +104,7 @@ def test_what_is_older_than_the_limit_is_forgotten(directory):
 
 
 def test_another_step_starts_the_history_anew(directory, caplog):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot())
     history.append(snapshot(step_seconds=30))
     assert history.status() == HistoryStatus(30, MIDDAY - 60, MIDDAY, 2)
@@ -107,33 +112,33 @@ def test_another_step_starts_the_history_anew(directory, caplog):
 
 
 def test_a_time_between_two_steps_is_not_held(directory):
-    history = History(directory, limit_seconds=DAY)
+    history = kept(directory)
     history.append(snapshot())
     assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY - 30]))).all()
 
 
 def test_it_survives_a_restart(tmp_path):
-    History(tmp_path, limit_seconds=DAY).append(snapshot(end_time=MIDDAY - DAY, values=filled(1)))
-    History(tmp_path, limit_seconds=DAY).append(snapshot(values=filled(2)))
-    again = History(tmp_path, limit_seconds=DAY)
+    kept(tmp_path).append(snapshot(end_time=MIDDAY - DAY, values=filled(1)))
+    kept(tmp_path).append(snapshot(values=filled(2)))
+    again = kept(tmp_path)
     assert again.values_at([CHECKOUT], np.array([MIDDAY - DAY, MIDDAY]))[:, 0, 0].tolist() == [1, 2]
     assert again.read(0, MIDDAY).calls.tolist() == [[0], [1]]
 
 
 def test_a_damaged_day_is_left_out(tmp_path, caplog):
-    history = History(tmp_path, limit_seconds=DAY)
+    history = kept(tmp_path)
     history.append(snapshot(end_time=MIDDAY - DAY))
     history.append(snapshot())
     min(tmp_path.iterdir()).joinpath("state.npz").write_bytes(b"no zip")
-    assert History(tmp_path, limit_seconds=DAY).status().start_time == MIDDAY - 120
+    assert kept(tmp_path).status().start_time == MIDDAY - 120
     assert "is left out" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["state.npz", "services.json", "values.f32"])
 def test_a_day_emptied_by_a_power_failure_is_left_out(tmp_path, caplog, name):
-    History(tmp_path, limit_seconds=DAY).append(snapshot())
+    kept(tmp_path).append(snapshot())
     next(tmp_path.iterdir()).joinpath(name).write_bytes(b"")
-    assert History(tmp_path, limit_seconds=DAY).status() == HistoryStatus()
+    assert kept(tmp_path).status() == HistoryStatus()
     assert "is left out" in caplog.text
 
 
@@ -141,7 +146,7 @@ def test_a_full_disk_is_an_error_and_what_is_held_stays(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    history = History(tmp_path, limit_seconds=DAY)
+    history = kept(tmp_path)
     history.append(snapshot(values=filled(1)))
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OSError, match="No space left"):
@@ -158,7 +163,7 @@ def test_on_a_full_disk_old_days_make_room_for_a_new_one(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         reserve(*arguments)
 
-    history = History(tmp_path, limit_seconds=DAY)
+    history = kept(tmp_path)
     history.append(snapshot(values=filled(1)))
     monkeypatch.setattr("os.posix_fallocate", full)
 

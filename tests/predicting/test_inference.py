@@ -169,6 +169,15 @@ def test_the_newest_checkpoint_is_served_from_the_start(tmp_path):
     assert np.array_equal(made.forecast(window(seasonal(1)), 4).values, expected, equal_nan=True)
 
 
+def test_what_the_model_that_is_served_was_trained_for_and_on_is_told():
+    made = forecaster()
+    assert (made.window_steps, made.horizon_steps, made.history_seconds) == (0, 0, 0)
+    recording = random_walk(100)
+    served = untrained(window_steps=16, horizon_steps=6)
+    made.serve(replace(served, start_time=recording.start_time, end_time=recording.end_time))
+    assert (made.window_steps, made.horizon_steps, made.history_seconds) == (16, 6, 100 * recording.step_seconds)
+
+
 def test_why_a_trained_model_does_not_speak_is_told():
     made = forecaster()
     made.decline("not served: 3% larger than LastValue's")

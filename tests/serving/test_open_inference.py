@@ -12,6 +12,7 @@ from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_contract.rpc import messages
 from tidecast_contract.rpc import open_inference_pb2 as pb
 from tidecast_contract.rpc.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tidecast_contract.services import ServiceId
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.config import TrainingSettings
 from tidecast_predictor.server import HEALTH_NAMES
@@ -80,9 +81,10 @@ async def test_a_question_without_a_horizon_is_an_invalid_argument(inference):
 
 
 async def test_a_horizon_whose_answer_would_not_fit_is_refused_before_any_work(inference, fakes):
-    code, text = await refusal(inference.ModelInfer(question(horizon_steps=10_000_000)))
+    many = tuple(ServiceId("shop", "Deployment", f"s{index}") for index in range(2000))
+    code, text = await refusal(inference.ModelInfer(question(services=many, horizon_steps=1440)))
     assert code is StatusCode.INVALID_ARGUMENT
-    assert "'horizon_steps' is 10000000" in text
+    assert "'horizon_steps' is 1440: the forecast of 2000 services would have" in text
     assert not fakes.forecaster.asked
 
 

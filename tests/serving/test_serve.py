@@ -3,6 +3,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from builders.snapshots import snapshot
 from tidecast_operator.errors import PredictorUnavailable
 from tidecast_operator.predictor_client import PredictorClient
 from tidecast_predictor import cli
+from tidecast_predictor.history import History
 from tidecast_simulator.testbed.process import free_port
 
 TESTS = Path(__file__).parents[1]
@@ -95,8 +97,9 @@ async def test_what_the_predictor_learnt_of_the_past_survives_a_restart(tmp_path
     client = PredictorClient(address, timeout_seconds=20)
     async with program("-m", "tidecast_predictor", *flags) as process:
         assert (await ready(client, process)).history.steps == 0
-        held = await client.append_history([snapshot()])
-        assert (await client.forecast(snapshot(), 5)).horizon_steps == 5
+        measured = snapshot(end_time=int(time.time()) // 60 * 60)
+        held = await client.append_history([measured])
+        assert (await client.forecast(measured, 5)).horizon_steps == 5
         with await asyncio.to_thread(urllib.request.urlopen, f"http://{http}/readyz") as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
@@ -105,3 +108,17 @@ async def test_what_the_predictor_learnt_of_the_past_survives_a_restart(tmp_path
     async with program("-m", "tidecast_predictor", *flags) as process:
         assert (await ready(client, process)).history == held
     await client.close()
+
+
+async def test_a_day_of_history_that_cannot_be_read_at_present_ends_the_predictor_with_the_remedy(tmp_path):
+    now = int(time.time()) // 60 * 60
+    History(tmp_path / "history", limit_seconds=3600).append(snapshot(end_time=now))
+    [day] = tmp_path.joinpath("history").iterdir()
+    day.joinpath("values.f32").rename(day / "aside")
+    day.joinpath("values.f32").symlink_to("values.f32")  # whoever follows it gets an OSError, as from a broken disk
+    flags = [f"--{name}=127.0.0.1:0" for name in ("address", "http-address")]
+    async with program("-m", "tidecast_predictor", "serve", *flags, f"--data-dir={tmp_path}") as process:
+        _, log = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert f"history of {day.name} cannot be read at present" in log.decode().splitlines()[-1]
+    assert day.joinpath("aside").exists()
