@@ -183,12 +183,13 @@ def evaluate(  # noqa: PLR0913 - a point, what it runs, what it may cost, where 
     """
     splitting = Splitting(point.window, point.horizon, test_origins=spending.origins)
     datasets = read_all([recordings / f"{name}.npz" for name in point.recordings])
+    teachers = read_all([recordings / f"{name}.npz" for name in point.learnt_from]) if point.learnt_from else []
     simple = {name: entry for name, entry in methods.items() if entry.simple}
     lessons = lessons or Lessons()
     chosen = {name: _once(methods[name], lessons) for name in names}
     outcomes = []
     for dataset in datasets:
-        others = [other for other in datasets if other is not dataset] if point.elsewhere else []
+        others = [other for other in teachers if other.digest != dataset.digest]
         asked = {name: _taught(entry, others, splitting) for name, entry in chosen.items()} if others else chosen
         plan = Plan(
             splitting=splitting,

@@ -43,7 +43,8 @@ def run(experiment: Experiment, spending: Spending, *, recordings: Path, kept: P
         kept: Folder of finished runs.
         out: Folder for the results, one of its own for each experiment.
     """
-    for name in sorted({name for point in experiment.evaluations for name in point.recordings}):
+    needed = {name for point in experiment.evaluations for name in (*point.recordings, *point.learnt_from)}
+    for name in sorted(needed):
         write(catalogue.RECORDINGS[name], recordings)
     points, said, lessons = [], "", Lessons()
 

@@ -61,7 +61,7 @@ def test_every_experiment_names_recordings_and_methods_that_there_are():
     for experiment in EXPERIMENTS.values():
         assert set(experiment.methods) <= set(METHODS)
         for point in experiment.evaluations:
-            assert set(point.recordings) <= set(RECORDINGS)
+            assert {*point.recordings, *point.learnt_from} <= set(RECORDINGS)
             assert len(experiment.of_point(point)) > 0
             assert max(experiment.of_point(point)) <= point.horizon
 
@@ -111,8 +111,8 @@ def test_without_holes_a_method_is_shown_the_series_itself(recordings):
 
 
 def test_a_method_learns_elsewhere_from_all_recordings_but_the_one_it_forecasts(recordings):
-    fake = Fake("fake")
-    outcomes = of_point(recordings, Evaluation("elsewhere", ("a", "b", "late"), elsewhere=True), fake=fake)
+    fake, meshes = Fake("fake"), ("a", "b", "late")
+    outcomes = of_point(recordings, Evaluation("elsewhere", meshes, learnt_from=meshes), fake=fake)
     names = [read(recordings / f"{name}.npz") for name in ("a", "b", "late")]
     learnt = [task.series.values[:100, 2:, 0].tobytes() for task in fake.tasks]
     own = [dataset.series.values[:100, 2:, 0].tobytes() for dataset in names]
@@ -124,7 +124,7 @@ def test_a_method_learns_elsewhere_from_all_recordings_but_the_one_it_forecasts(
 
 
 def test_a_method_that_cannot_learn_elsewhere_is_told_of_and_the_others_go_on(recordings):
-    point = Evaluation("elsewhere", ("a", "b"), elsewhere=True)
+    point = Evaluation("elsewhere", ("a", "b"), learnt_from=("a", "b"))
     outcomes = of_point(
         recordings, point, bound=Fake("bound", fails=CannotForecast("holds weights")), free=Fake("free")
     )
@@ -148,7 +148,7 @@ def test_points_that_differ_after_the_known_part_only_are_learnt_from_once(recor
         pytest.param(Evaluation("other", ("b",)), id="another mesh"),
         pytest.param(Evaluation("other", ("late",)), id="services that come late"),
         pytest.param(Evaluation("other", ("a",), holes=0.3), id="less is shown"),
-        pytest.param(Evaluation("other", ("a", "b", "late"), elsewhere=True), id="other meshes"),
+        pytest.param(Evaluation("other", ("a", "b", "late"), learnt_from=("a", "b", "late")), id="other meshes"),
     ],
 )
 def test_points_that_differ_in_what_is_learnt_from_are_learnt_from_each(recordings, other):
@@ -254,5 +254,10 @@ def test_a_quick_experiment_has_the_same_points_on_fewer_recordings():
     for experiment in EXPERIMENTS.values():
         quick = experiment.quick()
         assert [point.label for point in quick.evaluations] == [point.label for point in experiment.evaluations]
-        assert all(len(point.recordings) <= 2 for point in quick.evaluations)
-        assert all(len(point.recordings) == 2 for point in quick.evaluations if point.elsewhere)
+        assert all(len(point.recordings) == 1 for point in quick.evaluations)
+
+
+def test_an_experiment_on_fewer_recordings_still_learns_from_all_the_others():
+    itself, others = EXPERIMENTS["unseen-graphs"].among(1).evaluations
+    assert (itself.recordings, itself.learnt_from) == (("mesh-1",), ())
+    assert (others.recordings, len(others.learnt_from)) == (("mesh-1",), 5)
