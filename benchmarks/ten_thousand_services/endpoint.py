@@ -179,12 +179,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _detected(query: str) -> list[dict[str, Any]]:
-    """Which sources have data: each is named beside the metric that it is known by."""
-    return [
-        {"metric": {"source": source}, "value": [0, "5"]}
-        for metric, source in re.findall(r'count_over_time\((\w+)\[.*?"source", "(\w+)"', query)
-        if metric in EXPORTED
-    ]
+    """Which of the metrics that are asked for have data."""
+    asked = dict.fromkeys(re.findall(r'"metric_asked_for", "(\w+)"', query))
+    return [{"metric": {"metric_asked_for": metric}, "value": [0, "5"]} for metric in asked if metric in EXPORTED]
 
 
 def main() -> None:

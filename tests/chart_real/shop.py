@@ -76,6 +76,12 @@ class Shop:
             if one.get("status", {}).get("forecasts")
         }
 
+    def has_band(self, name: str) -> bool:
+        """Whether a p90 of a service's requests is told: last value knows its own errors after some minutes only."""
+        told = self.forecasts().get(name, {}).get("status", {}).get("forecasts", [])
+        requests_told = [quantiles["quantiles"] for quantiles in told if quantiles["metric"] == "RequestsPerSecond"]
+        return any(one["quantile"] == "0.9" for quantiles in requests_told for one in quantiles)
+
     def fresh(self) -> set[str]:
         """The namespaces in which a forecast is fresh."""
         return {name.partition("/")[0] for name, one in self.forecasts().items() if is_true(one, "ForecastFresh")}

@@ -81,9 +81,10 @@ def test_helm_test_finds_all_of_it_at_work(here):
     assert not [line for line in told if line.startswith("FAIL")]
 
 
+@pytest.mark.timeout(500)
 def test_an_uninstall_gives_floors_back_and_leaves_nothing_also_when_the_operator_is_gone(here):
     original = here.shop.floor(SERVICE)
-    here.shop.wait_for(lambda: SERVICE in here.shop.forecasts())
+    here.shop.wait_for(lambda: here.shop.has_band(SERVICE), seconds=240)
     here.remove_operator()
     here.shop.let_a_floor_be_raised(SERVICE)
     here.release.upgrade(here.shop.values(hpaFloors={"enabled": True}))

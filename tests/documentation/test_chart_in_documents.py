@@ -125,7 +125,7 @@ def test_the_defaults_are_those_of_the_row_that_says_so():
 def test_a_limit_is_above_what_was_measured_at_that_size():
     results = ROOT / "benchmarks" / "results"
     peak = json.loads((results / "cycle-10000.json").read_text())["peak_memory_mib"]
-    trainings = json.loads((results / "training-at-size-first-look.json").read_text())["trainings"]
+    trainings = json.loads((results / "training-at-size.json").read_text())["trainings"]
     training = max(one.get("peak_mebibytes", 0) for one in trainings)
     operator, predictor = (recommended()["10,000"][place].split(", ")[1] for place in (1, 3))
 

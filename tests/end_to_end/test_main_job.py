@@ -109,14 +109,14 @@ def recording(recorded_shop: PrometheusServer) -> Snapshot:
     start, end = now - 26 * 3600, now + FUTURE_SECONDS - 1800
     prometheus = Prometheus(Connection(recorded_shop.url, timeout_seconds=120))
     collector = Collector(prometheus, ("Istio",))
-    whole: Snapshot | None = None
+    whole: snapshots.Window | None = None
     for first in range(start, end, CHUNK_SECONDS):
         observations = collector.collect(first + 60, min(first + CHUNK_SECONDS, end), 60)
         piece = snapshots.build(observations, known.index()).snapshot
         whole = snapshots.extend(whole, piece, steps=(end - start) // 60)
     prometheus.close()
     assert whole is not None
-    return whole
+    return whole.snapshot
 
 
 @pytest.fixture(scope="module")

@@ -158,5 +158,5 @@ def test_a_window_that_grew_step_by_step_equals_one_that_was_asked_for_at_once(p
     window = None
     for end_time in range(MIDDAY - 240, MIDDAY + 1, 60):
         window = snapshots.extend(window, built(prometheus, "Istio", steps=1, end_time=end_time).snapshot, steps=5)
-    order = [window.services.index(service) for service in found.services]
-    assert np.array_equal(window.values[:, order], found.values[-5:], equal_nan=True)
+    order = [window.snapshot.services.index(service) for service in found.services]
+    assert np.array_equal(window.snapshot.values[:, order], found.values[-5:], equal_nan=True)
