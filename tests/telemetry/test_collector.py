@@ -150,20 +150,19 @@ def test_latencies_come_in_seconds():
     assert collected(FakePrometheus(value="250")).traffic[0].latencies[LATENCY_P50].values.tolist() == [[0.25]] * 3
 
 
-def test_a_rate_is_taken_over_a_step():
+@pytest.mark.parametrize(
+    ("metric", "over"),
+    [
+        pytest.param("istio", "[60s]", id="of requests over a step"),
+        pytest.param("container_cpu", "[120s]", id="of what containers use over two minutes, by cAdvisor's own times"),
+    ],
+)
+def test_a_rate_is_taken(metric, over):
     prometheus = FakePrometheus()
     collected(prometheus)
-    traffic = [promql for promql, _ in prometheus.ranges if "istio" in promql]
-    assert traffic
-    assert all("[60s]" in promql for promql in traffic)
-
-
-def test_what_containers_use_is_taken_over_two_minutes_for_cadvisor_has_its_own_times():
-    prometheus = FakePrometheus()
-    collected(prometheus)
-    usage = [promql for promql, _ in prometheus.ranges if "container_cpu" in promql]
-    assert usage
-    assert all("[120s]" in promql for promql in usage)
+    asked = [promql for promql, _ in prometheus.ranges if metric in promql]
+    assert asked
+    assert all(over in promql for promql in asked)
 
 
 def test_a_service_graph_needs_a_longer_range():

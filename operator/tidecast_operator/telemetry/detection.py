@@ -60,11 +60,11 @@ class Found:
 
         Args:
             before: What was found the last time.
-            silent: The names of those that are to stay.
+            silent: The names of those of them that are to stay.
             traffic: All sources of traffic in their order.
             resources: The same of resources.
         """
-        stays = self.names | (silent & before.names)
+        stays = self.names | silent
         scrape_seconds = {name: {**before.scrape_seconds, **self.scrape_seconds}[name] for name in stays}
         return Found(
             traffic=tuple(schema for schema in traffic if schema.name in stays),
