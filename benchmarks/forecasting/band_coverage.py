@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=["mesh-1", "mesh-2", "mesh-3"], help="of recordings")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--updates", type=int, default=1500)
-    parser.add_argument("--seconds", type=float, default=120.0, help="wall time of one training at most")
+    parser.add_argument("--seconds", type=float, default=120.0, help="processor time of one training at most")
     parser.add_argument("--origins", type=int, default=400, help="at most so many are tested at")
     parser.add_argument("--window", type=int, default=60)
     parser.add_argument("--horizon", type=int, default=30)

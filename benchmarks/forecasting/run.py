@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, metavar="N", help="only the first N recordings of each point")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--updates", type=int, help="optimiser steps of every network")
-    parser.add_argument("--seconds", type=float, help="wall time of one training at most")
+    parser.add_argument("--seconds", type=float, help="processor time of one training at most")
     parser.add_argument("--origins", type=int, help="at most so many are tested at")
     parser.add_argument("--recordings", type=Path, default=DIRECTORY)
     parser.add_argument("--kept", type=Path, default=KEPT)

@@ -24,6 +24,9 @@ from tidecast_predictor.scores import pinball
 Progress = Callable[[float], None]
 """Is told how much of the work is done, in [0, 1]."""
 
+Clock = Callable[[], float]
+"""Tells the time that has passed since some moment, seconds."""
+
 Watch = Callable[[int, float], None]
 """Is told how many optimiser steps were taken, and the validation error of what they led to."""
 
@@ -67,15 +70,15 @@ class Learner:
         self.best = copy.deepcopy(self._averaged).cpu()
         self._best_error = math.inf
 
-    def run(self, updates: int, progress: Progress, *, deadline: float) -> int:
-        """Learn until *updates* steps are taken or the deadline is near; returns the steps taken."""
-        began = time.monotonic()
+    def run(self, updates: int, progress: Progress, *, deadline: float, clock: Clock = time.monotonic) -> int:
+        """Learn until *updates* steps are taken or the deadline on *clock* is near; returns the steps taken."""
+        began = clock()
         self._validate(0)
         # After the last step there is one more validation, the calibration and the final score.
-        budget = deadline - time.monotonic() - 4 * (time.monotonic() - began)
-        began, validated, update = time.monotonic(), _VALIDATIONS // 2, 0
+        budget = deadline - clock() - 4 * (clock() - began)
+        began, validated, update = clock(), _VALIDATIONS // 2, 0
         while update < updates:
-            spent = (time.monotonic() - began) / max(budget, 1e-3)
+            spent = (clock() - began) / max(budget, 1e-3)
             if spent >= 1:
                 break
             # Time steers only a training that will not make it, lest chance differ from run to run.

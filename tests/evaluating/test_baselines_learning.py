@@ -2,6 +2,8 @@
 What each simple method is for, and that it finds it where it is.
 """
 
+import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +42,13 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def hours_pass(monkeypatch):
+    """Between any two looks at the clock on the wall."""
+    clock = itertools.count(step=3600)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
 
 
 def learn(method, *tasks):
@@ -258,6 +267,11 @@ def test_a_network_that_decodes_is_taught_the_truth():
 def test_time_ends_a_training():
     spies, _ = spied(task(sines(4)), budget=Budget(updates=10**9, seconds=0.2, evaluations=10**9, patience=10**9))
     assert 0 < len(spies[0].taught) < 10**6
+
+
+def test_what_runs_beside_a_training_does_not_shorten_it(hours_pass):  # noqa: ARG001 - a busy host
+    spies, _ = spied(task(sines(4)))
+    assert [done for _, done in spies[0].taught] == [0, 0.25, 0.5, 0.75]
 
 
 def test_a_training_that_does_not_get_better_ends():

@@ -2,6 +2,8 @@
 The GCN-GRU as a method among others.
 """
 
+import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +86,13 @@ def test_it_learns_from_several_graphs_and_forecasts_another():
     assert error(answer(other, learnt).mean, other, later_origins(task(other))) < error(
         last_value(other), other, later_origins(task(other))
     )
+
+
+def test_what_runs_beside_a_training_does_not_shorten_it(monkeypatch):
+    told, clock = [], itertools.count(step=3600)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))  # as on a busy host
+    GcnGruMethod(settings=replace(QUICK, updates=4)).fit([task(sines())], seed=0, progress=told.append)
+    assert told == [0, 0.25, 0.5, 0.75]
 
 
 def test_segments_do_not_disturb_each_other():

@@ -73,7 +73,8 @@ class Budget:
 
     Attributes:
         updates: Optimiser steps.
-        seconds: Of wall time; what was learnt by then is the result.
+        seconds: Of processor time, all threads together, so that what runs beside does not matter; what was learnt by
+            then is the result.
         batch: Samples in a batch, as far as `ROWS` allow it.
         evaluations: How often the state is tried on validation.
         patience: After that many tries without a better one the learning ends.
@@ -249,13 +250,13 @@ class _Learner:
 
     def run(self, progress: Progress) -> None:
         """Learn until the budget is spent, or until nothing has become better for long."""
-        budget, began = self._method.budget, time.monotonic()
+        budget, began = self._method.budget, time.process_time()
         tried, since_best, update, done = 0, 0, 0, 0.0
         while update < budget.updates and since_best < budget.patience:
             self._step(done)
             update += 1
             # Time counts only for a training that will not make it, lest chance differ from run to run.
-            spent = (time.monotonic() - began) / budget.seconds
+            spent = (time.process_time() - began) / budget.seconds
             done = max(update / budget.updates, (spent - _SLACK) / (1 - _SLACK))
             if int(done * budget.evaluations) > tried:
                 tried = int(done * budget.evaluations)

@@ -60,7 +60,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add("--origins", type=_positive, default=splitting.test_origins, help="at most so many are tested at")
     add("--validation-origins", type=_positive, default=splitting.validation_origins, help="at most so many are scored")
     add("--updates", type=_positive, default=effort.updates, help="optimiser steps of every network")
-    add("--seconds", type=_positive, default=int(effort.seconds), help="wall time of one training, about")
+    add("--seconds", type=_positive, default=int(effort.seconds), help="processor time of one training, about")
     command.set_defaults(run=evaluate)
 
 

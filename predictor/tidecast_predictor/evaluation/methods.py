@@ -52,7 +52,8 @@ class Effort:
 
     Attributes:
         updates: Steps of the optimiser.
-        seconds: Wall time, whichever ends first. Runs that time cut short differ from machine to machine.
+        seconds: Processor time, whichever ends first: not wall time, lest what runs beside a training decides how good it
+            gets. Runs that time cut short differ from machine to machine all the same.
     """
 
     updates: int = 1500

@@ -44,7 +44,7 @@ class Settings:
 
     Attributes:
         updates: Optimiser steps.
-        seconds: Wall time; a training that will not make it is shortened.
+        seconds: Processor time; a training that will not make it is shortened.
         rows: (sample, service) pairs an optimiser step looks at.
         hidden: Units of the recurrent state.
     """
@@ -96,11 +96,11 @@ class GcnGruMethod:
         courses = [Course.of(self.seen(task.series, seed), architecture, scales) for task in tasks]
         lessons = [course.lesson(task) for course, task in zip(courses, tasks, strict=True)]
         judge = _Judge(courses, lessons, [task.validation for task in tasks])
-        deadline = time.monotonic() + self.settings.seconds
+        deadline = time.process_time() + self.settings.seconds
         model, sampler = GcnGru(architecture), Sampler(lessons, architecture, rows=self.settings.rows, seed=seed)
         solve_line(model, sampler)
         learner = Learner(model, sampler, judge.error)
-        learner.run(self.settings.updates, progress, deadline=deadline)
+        learner.run(self.settings.updates, progress, deadline=deadline, clock=time.process_time)
         model = learner.best.eval()
         calibrate(model, judge.held_out())
         return _FittedGcnGru(self, model, scales, _shared(lessons), seed)
