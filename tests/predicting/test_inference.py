@@ -32,6 +32,13 @@ def window(snapshot, steps=8):
     return part(snapshot, snapshot.steps - steps, snapshot.steps)
 
 
+def per_minute(snapshot, since=0):
+    """The same in steps of a minute, measured from that step on."""
+    values = snapshot.values.copy()
+    values[:since] = np.nan
+    return replace(snapshot, step_seconds=60, values=values)
+
+
 def test_the_first_step_is_forecast_by_last_value_without_a_band():
     forecast = forecaster().forecast(window(seasonal(1), 1), 4)
     assert forecast.kinds == (ModelKind.LAST_VALUE,) * 3
@@ -50,6 +57,38 @@ def test_last_value_has_a_band_as_wide_as_it_was_off_before():
     assert (low < middle).all()
     assert (middle < high).all()
     assert (np.log(high / low)[:, 3] > 1.3 * np.log(high / low)[:, 0]).all()
+
+
+@pytest.mark.parametrize("measured", [10, 24])
+def test_what_is_measured_since_today_only_has_a_band_once_some_errors_are_known(measured):
+    # History as it is filled in: a day, of which Prometheus knew the end.
+    snapshot = per_minute(random_walk(1440), since=1440 - measured)
+    band = forecaster(snapshot).forecast(window(snapshot), 4).values[:, 0, 3, [0, 2]]
+    assert (band[:, 0] < band[:, 1]).all() == np.isfinite(band).all() == (measured == 24)
+
+
+def test_a_band_is_looked_for_again_soon_while_something_has_none():
+    snapshot = per_minute(random_walk(1440), since=1440 - 30)
+    history = History(None, limit_seconds=WEEKS)
+    history.append(part(snapshot, 0, 1425))
+    made = Forecaster(history, None, device="cpu")
+    before = made.forecast(window(part(snapshot, 0, 1425)), 4).values[:, 0, 3]
+    history.append(part(snapshot, 1425, 1440))
+    after = made.forecast(window(snapshot), 4).values[:, 0, 3]
+
+    assert np.isnan(before[:, [0, 2]]).all()
+    assert np.isfinite(after).all()
+
+
+def test_the_band_of_what_is_old_is_that_of_a_day_and_not_of_its_last_minutes():
+    # It stood still all day, and no more since half an hour.
+    walk = per_minute(random_walk(1440))
+    values = walk.values.copy()
+    values[:-30] = values[-30]
+    still = replace(walk, values=values)
+    low, middle, high = np.moveaxis(forecaster(still).forecast(window(still), 4).values[:, 0, 3], -1, 0)
+    assert (low > 0.95 * middle).all()
+    assert (high < 1.05 * middle).all()
 
 
 def test_the_last_value_is_the_last_one_that_was_measured():

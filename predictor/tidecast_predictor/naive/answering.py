@@ -2,7 +2,8 @@
 Forecasts without a model: what to say in the first minutes, and how far off it usually is.
 
 The better of last value and seasonal naive is found out on the history itself, and its band is how far off it was at the
-same number of steps ahead. Both are looked up now and then and kept, as they change slowly.
+same number of steps ahead. Both are looked up now and then and kept, as they change slowly. Moments of all the last day are
+looked back at; where a series is younger, as that of a new service or in a new cluster, those of the last steps.
 """
 
 import threading
@@ -29,7 +30,9 @@ _ORIGINS = 48
 _ANCHORS = 6  # steps ahead at which errors are looked at; between them they are interpolated
 _FEWEST = 10  # errors that a band is taken from
 _WINDOW_STEPS = 15
+_APART = 2  # steps, of the moments that a young series is looked at
 _REFRESH_SECONDS = 1800
+_REFRESH_STEPS = 5  # while something that is measured has no band yet
 _GREW = 1.5  # times the history that experience was taken from
 
 
@@ -61,11 +64,14 @@ class _Experience:
     held_seconds: int
     bands: dict[ModelKind, NDArray[np.float32]]
     ratio: float
+    is_partial: bool
 
     def serves(self, snapshot: Snapshot, horizon_steps: int, held_seconds: int) -> bool:
         """Whether it still holds for *snapshot*, when a history of so many seconds is held."""
         # What little is held grows fast, so it is looked at more often; and when the past has been filled in, at once.
         patience = min(_REFRESH_SECONDS, self.held_seconds // 20)
+        if self.is_partial:
+            patience = min(patience, _REFRESH_STEPS * snapshot.step_seconds)
         fresh = 0 <= snapshot.end_time - self.time <= patience and held_seconds < _GREW * self.held_seconds
         return fresh and horizon_steps == self.horizon_steps and snapshot.services == self.services
 
@@ -119,7 +125,8 @@ def _experience(past: Past, horizon_steps: int, held_seconds: int) -> _Experienc
     snapshot = past.snapshot
     anchors = _anchors(horizon_steps)
     errors: dict[ModelKind, list[NDArray[np.float32]]] = {method.kind: [] for method in METHODS}
-    for time in _origins(snapshot, held_seconds):
+    times, of_day = _origins(snapshot, horizon_steps, held_seconds)
+    for time in times:
         earlier = _earlier(past, int(time))
         truth = past.values(time + anchors * snapshot.step_seconds)[..., : len(FORECAST_FEATURES)]
         for method in METHODS:
@@ -127,22 +134,38 @@ def _experience(past: Past, horizon_steps: int, held_seconds: int) -> _Experienc
             errors[method.kind].append((to_model(truth) - to_model(median)).transpose(1, 2, 0))
     shape = (0, len(snapshot.services), len(FORECAST_FEATURES), len(anchors))
     stacked = {kind: np.stack(parts) if parts else np.zeros(shape, np.float32) for kind, parts in errors.items()}
+    bands = {kind: _spread(_of_the_day(error, of_day), horizon_steps) for kind, error in stacked.items()}
+    measured = np.isfinite(snapshot.values[-1, :, : len(FORECAST_FEATURES)])
     return _Experience(
         services=snapshot.services,
         horizon_steps=horizon_steps,
         time=snapshot.end_time,
         held_seconds=max(held_seconds, snapshot.end_time - snapshot.start_time),
-        bands={kind: _spread(error, horizon_steps) for kind, error in stacked.items()},
-        ratio=_ratio(stacked[ModelKind.SEASONAL_NAIVE], stacked[ModelKind.LAST_VALUE]),
+        bands=bands,
+        ratio=_ratio(stacked[ModelKind.SEASONAL_NAIVE][of_day], stacked[ModelKind.LAST_VALUE][of_day]),
+        is_partial=bool((measured & np.isnan(bands[ModelKind.LAST_VALUE][:, :, -1, 0])).any()),
     )
 
 
-def _origins(snapshot: Snapshot, held_seconds: int) -> NDArray[np.int64]:
-    """Moments of the last day that are looked back at, unix seconds."""
+def _origins(snapshot: Snapshot, horizon_steps: int, held_seconds: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """
+    Moments that are looked back at, unix seconds, and which of them are spread over the last day.
+
+    The others are of the last steps: as many as tell a band the whole horizon ahead.
+    """
     held = max(held_seconds, snapshot.end_time - snapshot.start_time)
     steps = min(held, DAY_SECONDS) // snapshot.step_seconds
-    ago = np.unique(np.linspace(1, max(1, steps), _ORIGINS).astype(np.int64))
-    return snapshot.end_time - ago[ago <= steps] * snapshot.step_seconds
+    of_day = np.linspace(1, max(1, steps), _ORIGINS).astype(np.int64)
+    newest = np.arange(1, horizon_steps + _APART * _FEWEST + 1, _APART)
+    ago = np.union1d(of_day, newest)
+    ago = ago[ago <= steps]
+    return snapshot.end_time - ago * snapshot.step_seconds, np.isin(ago, of_day)
+
+
+def _of_the_day(errors: NDArray[np.float32], of_day: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The errors (S, N, F, anchors) without those of the last steps, where moments of all the day are enough."""
+    enough = np.isfinite(errors[of_day]).sum(axis=0) >= _FEWEST
+    return np.where(of_day[:, None, None, None] | ~enough, errors, np.float32(np.nan))
 
 
 def _earlier(past: Past, time: int) -> Past:
