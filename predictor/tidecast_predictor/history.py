@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,8 @@ class History:
         Take in the steps of *snapshot*; steps that are held already are overwritten for its services.
 
         Unknown services are added. Steps between what is held and *snapshot* stay missing (NaN). A snapshot with
-        other `step_seconds` starts the history anew; steps beyond the limit are ignored.
+        other `step_seconds` starts the history anew; steps beyond the limit are ignored. A history begins with what was
+        measured: where Prometheus is young, the hours before it are not held.
         """
         if not snapshot.steps:
             return
@@ -79,6 +81,7 @@ class History:
             oldest = max(snapshot.end_time, self._end_time()) - self._limit_seconds
             self._forget(oldest)  # before a new day, for which there may be no room yet
             self._service_count = None
+            snapshot = self._from_what_was_measured(snapshot)
             for index, rows, steps in self._places(snapshot):
                 if (index + 1) * self._steps_a_day * self._step_seconds > oldest:
                     self._day(index, len(snapshot.services)).write(rows, snapshot, steps)
@@ -142,6 +145,15 @@ class History:
     @property
     def _steps_a_day(self) -> int:
         return -(-DAY_SECONDS // self._step_seconds)
+
+    def _from_what_was_measured(self, snapshot: Snapshot) -> Snapshot:
+        """Without the steps at its beginning in which nothing was measured, as far as they lie before what is held."""
+        # Of nothing but missing steps the last is held: operators tell by it how far they have come.
+        held_from = self._start_time() if self._days else snapshot.end_time
+        ahead = max(0, min((held_from - snapshot.start_time) // self._step_seconds, snapshot.steps))
+        measured = np.isfinite(snapshot.values[:ahead]).any(axis=(1, 2))
+        first = int(measured.argmax()) if measured.any() else ahead
+        return replace(snapshot, values=snapshot.values[first:])
 
     def _places(self, snapshot: Snapshot) -> Iterator[tuple[int, slice, slice]]:
         """For each day that *snapshot* touches: its index, the rows within the day, the steps of the snapshot."""

@@ -64,6 +64,35 @@ def test_a_gap_stays_missing(directory):
     assert measured.tolist() == [True] * 3 + [False] * 3 + [True] * 3
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["nothing held", "the next steps held"])
+def test_a_history_begins_with_what_was_measured(directory, held):
+    history = kept(directory)
+    if held:
+        history.append(snapshot(values=filled(2), end_time=MIDDAY + 180))
+    history.append(snapshot(values=np.concatenate([filled(np.nan, 5), filled(1, 1), filled(np.nan, 2), filled(1, 1)])))
+
+    assert history.status().start_time == MIDDAY - 180
+    known = history.read(0, MIDDAY).values[:, 0, 0]
+    assert np.array_equal(known, [1, np.nan, np.nan, 1], equal_nan=True)
+
+
+def test_nothing_measured_before_what_is_held_changes_nothing(directory):
+    history = kept(directory)
+    history.append(snapshot(values=filled(1)))
+    before = history.status()
+    history.append(snapshot(values=filled(np.nan), end_time=MIDDAY - 180))
+
+    assert history.status() == before
+
+
+def test_steps_after_what_is_held_are_held_whether_or_not_anything_was_measured(directory):
+    history = kept(directory)
+    history.append(snapshot(values=filled(np.nan)))
+    history.append(snapshot(values=filled(np.nan), end_time=MIDDAY + 60))
+
+    assert (history.status().start_time, history.status().end_time) == (MIDDAY, MIDDAY + 60)
+
+
 def test_a_service_that_comes_later_is_missing_before(directory):
     history = kept(directory)
     history.append(snapshot(values=filled(1)))

@@ -33,9 +33,9 @@ def window(snapshot, steps=8):
 
 
 def per_minute(snapshot, since=0):
-    """The same in steps of a minute, measured from that step on."""
+    """The same in steps of a minute, all services but the first measured from that step on."""
     values = snapshot.values.copy()
-    values[:since] = np.nan
+    values[:since, 1:] = np.nan
     return replace(snapshot, step_seconds=60, values=values)
 
 
@@ -60,10 +60,9 @@ def test_last_value_has_a_band_as_wide_as_it_was_off_before():
 
 
 @pytest.mark.parametrize("measured", [10, 24])
-def test_what_is_measured_since_today_only_has_a_band_once_some_errors_are_known(measured):
-    # History as it is filled in: a day, of which Prometheus knew the end.
+def test_what_is_measured_for_minutes_only_has_a_band_once_some_errors_are_known(measured):
     snapshot = per_minute(random_walk(1440), since=1440 - measured)
-    band = forecaster(snapshot).forecast(window(snapshot), 4).values[:, 0, 3, [0, 2]]
+    band = forecaster(snapshot).forecast(window(snapshot), 4).values[1:, 0, 3, [0, 2]]
     assert (band[:, 0] < band[:, 1]).all() == np.isfinite(band).all() == (measured == 24)
 
 
@@ -72,9 +71,9 @@ def test_a_band_is_looked_for_again_soon_while_something_has_none():
     history = History(None, limit_seconds=WEEKS)
     history.append(part(snapshot, 0, 1425))
     made = Forecaster(history, None, device="cpu")
-    before = made.forecast(window(part(snapshot, 0, 1425)), 4).values[:, 0, 3]
+    before = made.forecast(window(part(snapshot, 0, 1425)), 4).values[1:, 0, 3]
     history.append(part(snapshot, 1425, 1440))
-    after = made.forecast(window(snapshot), 4).values[:, 0, 3]
+    after = made.forecast(window(snapshot), 4).values[1:, 0, 3]
 
     assert np.isnan(before[:, [0, 2]]).all()
     assert np.isfinite(after).all()
