@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compares carried states with full windows.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--days", type=int, default=4, help="to learn from")
-    parser.add_argument("--updates", type=int, default=TrainingSettings().updates)
+    parser.add_argument("--updates", type=int, default=600)
     parser.add_argument("--every", type=int, default=10, help="steps between two origins that are compared")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULT)

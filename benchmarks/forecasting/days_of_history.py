@@ -34,7 +34,7 @@ RESULT = Path(__file__).parent.parent / "results" / "forecasting" / "days-of-his
 
 def measure(date: str, days: int, seed: int) -> dict[str, Any]:
     """One model: its errors in those of last value after *date*, for each offset and span of days."""
-    settings = TrainingSettings(seed=seed)
+    settings = TrainingSettings(seed=seed, updates=600)
     now = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
     whole = recording(now, seed=seed, days=days, future=SPANS[-1], horizon=settings.horizon_steps)
     known = whole.steps - settings.horizon_steps - SPANS[-1] * STEPS_A_DAY

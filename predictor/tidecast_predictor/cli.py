@@ -54,7 +54,8 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     add("--minimum-history-seconds", type=_positive, default=training.minimum_history_seconds, help="to train at all")
     add("--window-steps", type=_positive, default=training.window_steps, help="steps a forecast looks back on")
     add("--horizon-steps", type=_positive, default=training.horizon_steps, help="steps a forecast reaches ahead")
-    add("--training-seconds", type=_positive, default=int(training.seconds), help="wall time of one training")
+    add("--training-seconds", type=_positive, default=int(training.seconds), help="wall time of one training at most")
+    add("--training-updates", type=_positive, help="optimiser steps of one training; left out, as the history is worth")
     add("--training-threads", type=_positive, help="CPU threads of a training; left out, half of the processors")
     add("--retrain-seconds", type=_positive, default=DAY_SECONDS, help="after a training until the next one")
     add("--device", help="cpu or cuda; left out, cuda where there is one")
@@ -74,6 +75,7 @@ def _serve(flags: argparse.Namespace) -> int:
         window_steps=flags.window_steps,
         horizon_steps=flags.horizon_steps,
         seconds=flags.training_seconds,
+        updates=flags.training_updates,
         threads=flags.training_threads,
     )
     settings = ServerSettings(

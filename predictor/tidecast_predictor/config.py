@@ -27,7 +27,7 @@ class TrainingSettings:
             threads on processors that others use as well, each waits for the other most of the time.
         seed: Of everything random. The same history, seed and settings give the same model, unless `seconds` cut
             the training short.
-        updates: How many optimiser steps are taken when `seconds` allow it.
+        updates: How many optimiser steps are taken when `seconds` allow it; None for as many as the history is worth.
         rows: How many (sample, service) pairs one optimiser step looks at.
         services: How many services one optimiser step looks at, at most: of more it sees a connected part, at each
             step another one, until all of them had their turn.
@@ -41,10 +41,10 @@ class TrainingSettings:
     minimum_history_seconds: int = 7200
     window_steps: int = 60
     horizon_steps: int = 30
-    seconds: float = 120.0
+    seconds: float = 1800.0
     threads: int | None = None
     seed: int = 0
-    updates: int = 600
+    updates: int | None = None
     rows: int = 128
     services: int = 64
     recorded_services: int = 2000
@@ -53,8 +53,9 @@ class TrainingSettings:
         for name in (
             "window_steps", "horizon_steps", "seconds", "updates", "rows", "services", "recorded_services",
         ):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, not {value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ def shop_world(
         tmp_path_factory.mktemp("shop-world"),
         control_plane=control_plane,
         prometheus_url=recorded_shop.url,
-        # On a busy host the usual two minutes would cut the training short, and the model would be another one.
-        predictor_arguments=["--training-seconds", "600"],
+        # A quarter of what two weeks are worth, which takes minutes.
+        predictor_arguments=["--training-updates", "600", "--training-seconds", "600"],
         training=training,
     ) as world:
         world.wait_for(lambda: speaks(world, "GCN-GRU"), timeout_seconds=780)

@@ -12,6 +12,7 @@ import torch
 
 from builders.recordings import QUICK, averaged, delayed, episodes, part, random_walk, seasonal, train
 from tidecast_contract.forecast import ModelKind
+from tidecast_predictor import fitting
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.predicting import predict
 from tidecast_predictor.windows import RecordingTooShort, past_at
@@ -129,6 +130,12 @@ def test_the_same_seed_gives_the_same_model():
     once, again, other = (train(seasonal(5), updates=5, seed=seed).model.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(once[name], again[name]) for name in once)
     assert not all(torch.equal(once[name], other[name]) for name in once)
+
+
+def test_a_training_is_the_longer_the_more_there_is_to_learn_from(monkeypatch):
+    monkeypatch.setattr(fitting, "_UPDATES_PER_ROOT", 1)
+    small, longer, wider = (train(of, updates=None) for of in (seasonal(5), seasonal(40), seasonal(5, count=24)))
+    assert 0 < small.updates < longer.updates == wider.updates
 
 
 def test_a_training_ends_with_its_time():
