@@ -38,7 +38,7 @@ def snapshot_of(name: str, steps: int, directory: Path) -> Snapshot:
     series = read_all([directory / f"{name}.npz"])[0].series
     values = series.values[-steps:].astype(np.float32)
     values[..., _LATENCIES] /= 1000
-    services = tuple(ServiceId("mesh", "Deployment", node) for node in series.services)
+    services = tuple(ServiceId("mesh", "Deployment", node.replace("/", ".")) for node in series.services)
     end = int(series.times[-1])
     return Snapshot(end, round(series.step_seconds), services, values, series.calls, series.weights)
 
