@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_a_training_is_the_longer_the_more_there_is_to_learn_from(monkeypatch):
-    monkeypatch.setattr(fitting, "_UPDATES_PER_ROOT", 1)
+    monkeypatch.setattr(fitting, "_UPDATES", 1)
     small, longer, wider = (train(of, updates=None) for of in (seasonal(5), seasonal(40), seasonal(5, count=24)))
     assert 0 < small.updates < longer.updates == wider.updates
 
