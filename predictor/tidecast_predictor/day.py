@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from tidecast_contract.features import FEATURES
+from tidecast_contract.features import FEATURES, REQUESTS, index_of
 from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 
@@ -54,6 +54,7 @@ class Day:
         columns: The column of each service.
         first_row: The first row that was written; -1 before.
         last_row: The last one.
+        measured: Of each row, whether requests of anybody were measured in it.
         calls: The last graph seen, as columns, int64 of shape (2, E).
         rates: Its rates, float32 of shape (E,).
     """
@@ -65,6 +66,7 @@ class Day:
     columns: dict[ServiceId, int] = field(default_factory=dict)
     first_row: int = -1
     last_row: int = -1
+    measured: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     calls: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 0), np.int64))
     rates: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
@@ -73,7 +75,8 @@ class Day:
         """An empty day with room for some more than *services*."""
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
-        return cls(directory, start_time, step_seconds, _allocate(directory, rows, services))
+        values = _allocate(directory, rows, services)
+        return cls(directory, start_time, step_seconds, values, measured=np.zeros(rows, np.bool_))
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -94,6 +97,7 @@ class Day:
                 if numbers[0] != FORMAT:  # the rest may look like anything
                     raise OtherFormat(f"its format is {numbers[0]}, and this release reads {FORMAT}")
                 calls, rates = state["calls"], state["rates"]
+                measured = state["measured"] if "measured" in state else np.zeros(0, np.bool_)
             _, start_time, step_seconds, rows, first_row, last_row = (int(number) for number in numbers)
             services = [ServiceId.parse(text) for text in json.loads((directory / _SERVICES).read_text())]
             flat = np.memmap(directory / _VALUES, dtype=np.float32, mode="r+")
@@ -104,8 +108,12 @@ class Day:
             raise DayDamaged(str(error)) from error
         if len(services) > values.shape[1]:
             raise DayDamaged(f"{len(services)} services do not fit values of shape {values.shape}")
+        if not measured.size:  # an earlier release did not tell
+            measured = measured_in(values[:, : len(services)])
+        if measured.shape != (rows,) or measured.dtype != np.bool_:
+            raise DayDamaged(f"what is told of {measured.shape} rows does not fit {rows} of them")
         columns = {service: column for column, service in enumerate(services)}
-        return cls(directory, start_time, step_seconds, values, columns, first_row, last_row, calls, rates)
+        return cls(directory, start_time, step_seconds, values, columns, first_row, last_row, measured, calls, rates)
 
     @property
     def first_time(self) -> int:
@@ -121,6 +129,7 @@ class Day:
         """Put *steps* of *snapshot* into *rows*; its graph becomes the day's unless later rows are held."""
         columns = self._columns_of(snapshot.services)
         self.values[rows, columns] = snapshot.values[steps]
+        self.measured[rows] |= measured_in(snapshot.values[steps])
         if rows.stop - 1 >= self.last_row:
             self.calls, self.rates = columns[snapshot.calls], snapshot.rates.copy()
         self.first_row = rows.start if self.first_row < 0 else min(self.first_row, rows.start)
@@ -177,8 +186,15 @@ class Day:
         numbers = [FORMAT, self.start_time, self.step_seconds, len(self.values), self.first_row, self.last_row]
         beside = self.directory / f"{_STATE}.new"
         with beside.open("wb") as file:
-            np.savez(file, numbers=np.array(numbers, np.int64), calls=self.calls, rates=self.rates)
+            told = np.array(numbers, np.int64)
+            np.savez(file, numbers=told, measured=self.measured, calls=self.calls, rates=self.rates)
         beside.replace(self.directory / _STATE)
+
+
+def measured_in(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Of each step of (T, N, F), whether requests of anybody were measured: what else there is tells nothing of load."""
+    measured: NDArray[np.bool_] = np.any(np.isfinite(values[..., index_of(REQUESTS)]), axis=1)
+    return measured
 
 
 def _allocate(

@@ -29,6 +29,10 @@ class HistoryStore(Protocol):
         """What is held."""
         ...
 
+    def measured_seconds(self) -> int:
+        """How long requests were measured in what is held."""
+        ...
+
 
 class ForecastSource(Protocol):
     """What the server needs of an `inference.Forecaster`; safe to use from several threads."""

@@ -22,7 +22,7 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.config import DAY_SECONDS
-from tidecast_predictor.day import Day, DayDamaged, OtherFormat
+from tidecast_predictor.day import Day, DayDamaged, OtherFormat, measured_in
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class History:
         Take in the steps of *snapshot*; steps that are held already are overwritten for its services.
 
         Unknown services are added. Steps between what is held and *snapshot* stay missing (NaN). A snapshot with
-        other `step_seconds` starts the history anew; steps beyond the limit are ignored. A history begins with what was
-        measured: where Prometheus is young, the hours before it are not held.
+        other `step_seconds` starts the history anew; steps beyond the limit are ignored. A history begins with requests that
+        were measured: where Prometheus or the mesh is young, the hours before it are not held.
         """
         if not snapshot.steps:
             return
@@ -82,6 +82,8 @@ class History:
             self._forget(oldest)  # before a new day, for which there may be no room yet
             self._service_count = None
             snapshot = self._from_what_was_measured(snapshot)
+            if not snapshot.steps:
+                return
             for index, rows, steps in self._places(snapshot):
                 if (index + 1) * self._steps_a_day * self._step_seconds > oldest:
                     self._day(index, len(snapshot.services)).write(rows, snapshot, steps)
@@ -94,6 +96,18 @@ class History:
             if self._service_count is None:
                 self._service_count = len({service for day in self._days.values() for service in day.columns})
             return HistoryStatus(self._step_seconds, self._start_time(), self._end_time(), self._service_count)
+
+    def measured_seconds(self) -> int:
+        """How long requests of anybody were measured: what there is to learn from, whatever is missing between."""
+        with self._lock:
+            if not self._days:
+                return 0
+            first = self._start_time()
+            skipped = {
+                index: max(0, (first - day.start_time) // self._step_seconds) for index, day in self._days.items()
+            }
+            rows = sum(int(day.measured[skipped[index] :].sum()) for index, day in self._days.items())
+            return rows * self._step_seconds
 
     def read(self, start_time: int, end_time: int, *, services: Sequence[ServiceId] | None = None) -> Snapshot | None:
         """
@@ -151,7 +165,7 @@ class History:
         # Of nothing but missing steps the last is held: operators tell by it how far they have come.
         held_from = self._start_time() if self._days else snapshot.end_time
         ahead = max(0, min((held_from - snapshot.start_time) // self._step_seconds, snapshot.steps))
-        measured = np.isfinite(snapshot.values[:ahead]).any(axis=(1, 2))
+        measured = measured_in(snapshot.values[:ahead])
         first = int(measured.argmax()) if measured.any() else ahead
         return replace(snapshot, values=snapshot.values[first:])
 

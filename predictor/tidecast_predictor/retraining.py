@@ -86,7 +86,8 @@ class Retraining:
         status = await asyncio.to_thread(engine.status)
         if self._last is None and _has_just_failed(status.training, now=int(time.time())):
             return False
-        return self._is_served_by_running(status) or await self._start(engine)
+        measured = await asyncio.to_thread(engine.history.measured_seconds)
+        return self._is_served_by_running(status, measured) or await self._start(engine, measured)
 
     async def run(self) -> None:
         """Look now and then whether a training is due; ends only when cancelled."""
@@ -103,19 +104,19 @@ class Retraining:
         """Start a training if one is due at *now*, unix seconds; whether one was started."""
         engine = self._engine.get()
         status = await asyncio.to_thread(engine.status)
-        if self._is_being_filled(_seconds(status), now=now) or not self._is_due(engine, status, now=now):
+        measured = await asyncio.to_thread(engine.history.measured_seconds)
+        if self._is_being_filled(measured, now=now) or not self._is_due(engine, status, measured, now=now):
             return False
-        return await self._start(engine)
+        return await self._start(engine, measured)
 
-    def _is_being_filled(self, held: int, *, now: int) -> bool:
-        if held - self._seen_seconds > FILLING_SECONDS:
+    def _is_being_filled(self, measured: int, *, now: int) -> bool:
+        if measured - self._seen_seconds > FILLING_SECONDS:
             self._filled_time = now
-        self._seen_seconds = held
+        self._seen_seconds = measured
         return self._filled_time is not None and now - self._filled_time < QUIET_SECONDS
 
-    def _is_due(self, engine: Engine, status: PredictorStatus, *, now: int) -> bool:
-        held = _seconds(status)
-        if status.training.state is TrainingState.RUNNING or held < self._settings.minimum_history_seconds:
+    def _is_due(self, engine: Engine, status: PredictorStatus, measured: int, *, now: int) -> bool:
+        if status.training.state is TrainingState.RUNNING or measured < self._settings.minimum_history_seconds:
             return False
         times = [time for time in (status.model.trained_time, status.training.finished_time) if time is not None]
         if not times:
@@ -125,7 +126,7 @@ class Retraining:
             return age_seconds >= self._pause_seconds(engine.trainer.failures)
         # What was learnt from two hours says little once there are four: a young model is renewed as history doubles.
         learnt = engine.forecaster.history_seconds if self._last is None else self._last.seconds
-        doubled = 0 < 2 * learnt <= held
+        doubled = 0 < 2 * learnt <= measured
         return doubled or age_seconds >= self._schedule.retrain_seconds
 
     def _pause_seconds(self, failures: int) -> int:
@@ -133,13 +134,12 @@ class Retraining:
         doublings = min(max(0, failures - 1), _MOST_DOUBLINGS)
         return min(RETRY_SECONDS << doublings, max(RETRY_SECONDS, self._schedule.retrain_seconds))
 
-    def _is_served_by_running(self, status: PredictorStatus) -> bool:
+    def _is_served_by_running(self, status: PredictorStatus, measured: int) -> bool:
         if status.training.state is not TrainingState.RUNNING or self._last is None:
             return False
-        news_seconds = _seconds(status) - self._last.seconds
-        return self._last.settings == self._settings and news_seconds <= FILLING_SECONDS
+        return self._last.settings == self._settings and measured - self._last.seconds <= FILLING_SECONDS
 
-    async def _start(self, engine: Engine) -> bool:
+    async def _start(self, engine: Engine, measured: int) -> bool:
         settings = self._settings
         if not self._was_asked:  # in this process: what was asked for before a restart, the model tells
             served = engine.forecaster
@@ -148,17 +148,16 @@ class Retraining:
                 window_steps=max(settings.window_steps, served.window_steps),
                 horizon_steps=max(settings.horizon_steps, served.horizon_steps),
             )
-        seconds = _seconds(await asyncio.to_thread(engine.status))
         started = await asyncio.to_thread(engine.trainer.start, settings)
         if started:
-            self._last = _Training(settings, seconds)
-            logger.info("training on %d s of history", seconds)
+            self._last = _Training(settings, measured)
+            logger.info("training on %d s of history", measured)
         return started
 
 
 @dataclass(frozen=True, slots=True)
 class _Training:
-    """What the last training was started with: its settings, and how long the history was."""
+    """What the last training was started with: its settings, and for how long requests had been measured."""
 
     settings: TrainingSettings
     seconds: int
@@ -167,7 +166,3 @@ class _Training:
 def _has_just_failed(training: TrainingStatus, *, now: int) -> bool:
     ended = training.finished_time
     return training.state is TrainingState.FAILED and ended is not None and now - ended < RETRY_SECONDS
-
-
-def _seconds(status: PredictorStatus) -> int:
-    return status.history.steps * status.history.step_seconds

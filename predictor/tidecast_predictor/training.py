@@ -89,9 +89,11 @@ class Trainer:
             if self._status.state is TrainingState.RUNNING:
                 return False
             held = self._history.status()
-            seconds = held.steps * held.step_seconds
+            seconds = self._history.measured_seconds()
             if seconds < settings.minimum_history_seconds:
-                message = f"{seconds} s of history are held, a training takes {settings.minimum_history_seconds} s"
+                message = (
+                    f"requests were measured for {seconds} s, a training takes {settings.minimum_history_seconds} s"
+                )
                 self._status = replace(self._status, message=message)
                 return False
             try:  # as the training would, once all of history was written for it

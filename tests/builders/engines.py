@@ -26,6 +26,7 @@ class FakeHistory:
 
     snapshots: list[Snapshot] = field(default_factory=list)
     held: HistoryStatus | None = None
+    measured: int | None = None
 
     def append(self, snapshot: Snapshot) -> None:
         """Keep *snapshot*."""
@@ -37,6 +38,11 @@ class FakeHistory:
             return self.held or HistoryStatus()
         first, last = self.snapshots[0], self.snapshots[-1]
         return HistoryStatus(last.step_seconds, first.start_time, last.end_time, len(last.services))
+
+    def measured_seconds(self) -> int:
+        """As long as a test says, else as what is held."""
+        held = self.status()
+        return held.steps * held.step_seconds if self.measured is None else self.measured
 
 
 @dataclass

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
+from tidecast_contract import features
 from tidecast_contract.features import FEATURES
 from tidecast_contract.services import ServiceId
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.history import History
 
 DAY = 86_400
+REQUESTS = features.index_of(features.REQUESTS)
 PAYMENT = ServiceId("shop", "Deployment", "payment")
 
 
@@ -76,13 +78,55 @@ def test_a_history_begins_with_what_was_measured(directory, held):
     assert np.array_equal(known, [1, np.nan, np.nan, 1], equal_nan=True)
 
 
-def test_nothing_measured_before_what_is_held_changes_nothing(directory):
+@pytest.mark.parametrize("earlier", [180, 3 * 3600, 20 * 3600], ids=["adjacent", "apart", "the day before"])
+def test_nothing_measured_before_what_is_held_changes_nothing(directory, earlier):
     history = kept(directory)
     history.append(snapshot(values=filled(1)))
     before = history.status()
-    history.append(snapshot(values=filled(np.nan), end_time=MIDDAY - 180))
+    history.append(snapshot(values=filled(np.nan), end_time=MIDDAY - earlier))
 
     assert history.status() == before
+
+
+def test_processors_that_are_busy_without_requests_begin_no_history(directory):
+    history = kept(directory)
+    values = filled(1, 4)
+    values[:2, :, REQUESTS] = np.nan
+    history.append(snapshot(values=values))
+
+    assert history.status().start_time == MIDDAY - 60
+
+
+def test_measured_are_the_steps_in_which_somebodys_requests_were(directory):
+    history = kept(directory)
+    values = filled(1, 4)
+    values[1] = np.nan
+    values[2, 0] = np.nan
+    history.append(snapshot(values=values))
+    history.append(snapshot(values=filled(1), end_time=MIDDAY + 10 * 60))
+
+    assert history.measured_seconds() == (3 + 3) * 60
+
+
+def test_what_is_forgotten_is_not_measured_any_more(directory):
+    history = kept(directory)
+    history.append(snapshot(values=filled(1, 2)))
+    history.append(snapshot(values=filled(1, 1), end_time=MIDDAY + DAY))
+
+    assert history.measured_seconds() == 2 * 60
+
+
+@pytest.mark.parametrize("release", ["this one", "the one before"])
+def test_what_was_measured_is_known_after_a_restart(tmp_path, release):
+    history = kept(tmp_path / "history")
+    history.append(snapshot(values=np.concatenate([filled(1, 1), filled(np.nan, 2), filled(1, 1)])))
+    if release == "the one before":
+        [state] = (tmp_path / "history").glob("*/state.npz")
+        with np.load(state) as held:
+            told = {name: held[name] for name in held.files if name != "measured"}
+        np.savez(state, **told)
+
+    assert kept(tmp_path / "history").measured_seconds() == 2 * 60
 
 
 def test_steps_after_what_is_held_are_held_whether_or_not_anything_was_measured(directory):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders.recordings import part, random_walk, seasonal, services, untrained
+from builders.recordings import part, random_walk, recording, seasonal, services, untrained
 from tidecast_contract.features import REQUESTS
 from tidecast_contract.forecast import ModelKind
 from tidecast_predictor import checkpoint as checkpoints
@@ -88,6 +88,33 @@ def test_the_band_of_what_is_old_is_that_of_a_day_and_not_of_its_last_minutes():
     low, middle, high = np.moveaxis(forecaster(still).forecast(window(still), 4).values[:, 0, 3], -1, 0)
     assert (low > 0.95 * middle).all()
     assert (high < 1.05 * middle).all()
+
+
+def test_a_band_reaches_to_the_end_of_a_horizon_of_nearly_a_day():
+    forecast = forecaster(random_walk(240)).forecast(window(random_walk(240)), 46)
+    assert np.isfinite(forecast.values[:, 0]).all()
+
+
+def test_a_band_of_other_steps_does_not_serve():
+    fine, coarse = per_minute(random_walk(300)), random_walk(300)
+    history = History(None, limit_seconds=WEEKS)
+    made = Forecaster(history, None, device="cpu")
+    history.append(fine)
+    made.forecast(window(fine), 4)
+    history.append(coarse)
+    expected = forecaster(coarse).forecast(window(coarse), 4).values
+    assert np.array_equal(made.forecast(window(coarse), 4).values, expected, equal_nan=True)
+
+
+def test_a_day_and_a_moment_do_not_tell_that_yesterday_speaks_better():
+    little = part(seasonal(3), 94, 144)
+    assert forecaster(little).forecast(window(little), 4).model.kind is ModelKind.LAST_VALUE
+
+
+def test_where_nothing_moves_the_reason_says_so():
+    still = recording(np.full((240, 3), 7.0))
+    reason = forecaster(still).forecast(window(still), 4).model.reason
+    assert reason.endswith("too little in it moved to compare SeasonalNaive with LastValue")
 
 
 def test_the_last_value_is_the_last_one_that_was_measured():

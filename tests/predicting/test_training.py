@@ -5,6 +5,7 @@ Training in the background: started once, followed, ended, and served only when 
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from builders.recordings import QUICK, random_walk, seasonal, train
@@ -74,7 +75,16 @@ def test_a_served_model_stays_also_where_neither_is_better_than_naive_methods():
 def test_too_little_history_starts_no_training():
     training, _ = trainer(seasonal(1), minimum_history_seconds=100_000)
     assert not training.start()
-    assert training.status().message == "86400 s of history are held, a training takes 100000 s"
+    assert training.status().message == "requests were measured for 86400 s, a training takes 100000 s"
+
+
+def test_steps_in_which_nothing_was_measured_do_not_count():
+    snapshot = seasonal(2)
+    values = snapshot.values.copy()
+    values[1:80] = np.nan
+    training, _ = trainer(replace(snapshot, values=values), minimum_history_seconds=86_400)
+    assert not training.start()
+    assert training.status().message == "requests were measured for 30600 s, a training takes 86400 s"
 
 
 def test_a_training_that_was_cut_short_with_the_predictor_counts_as_failed(tmp_path):

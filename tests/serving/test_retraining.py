@@ -46,6 +46,12 @@ async def test_with_too_little_history_none_starts():
     assert not await starts(hours=1)
 
 
+async def test_hours_in_which_nothing_was_measured_do_not_count():
+    settled, fakes = await retraining(hours=24)
+    fakes.history.measured = HOUR
+    assert not await settled.look(now=NOW)
+
+
 async def test_while_one_runs_no_other_starts():
     assert not await starts(training=TrainingStatus(TrainingState.RUNNING))
 

@@ -59,6 +59,7 @@ class _Experience:
     """What the naive methods did in the last day. Errors are on the model's scale, (S, N, F, anchors)."""
 
     services: tuple[ServiceId, ...]
+    step_seconds: int
     horizon_steps: int
     time: int
     held_seconds: int
@@ -73,7 +74,8 @@ class _Experience:
         if self.is_partial:
             patience = min(patience, _REFRESH_STEPS * snapshot.step_seconds)
         fresh = 0 <= snapshot.end_time - self.time <= patience and held_seconds < _GREW * self.held_seconds
-        return fresh and horizon_steps == self.horizon_steps and snapshot.services == self.services
+        is_alike = (snapshot.step_seconds, horizon_steps) == (self.step_seconds, self.horizon_steps)
+        return fresh and is_alike and snapshot.services == self.services
 
 
 class Naive:
@@ -115,7 +117,9 @@ class Naive:
 def _choose(ratio: float, held_seconds: int) -> tuple[ModelKind, str]:
     if np.isnan(ratio):
         hours = f"{held_seconds / 3600:.1f} hours of history are held"
-        return ModelKind.LAST_VALUE, f"{hours}, SeasonalNaive takes more than a day"
+        if held_seconds <= 2 * DAY_SECONDS:
+            return ModelKind.LAST_VALUE, f"{hours}, SeasonalNaive takes more than a day"
+        return ModelKind.LAST_VALUE, f"{hours}, but too little in it moved to compare SeasonalNaive with LastValue"
     better = "smaller" if ratio < 1 else "larger"
     reason = f"SeasonalNaive's error is {abs(1 - ratio):.0%} {better} than LastValue's over the last day"
     return (ModelKind.SEASONAL_NAIVE if ratio < 1 else ModelKind.LAST_VALUE), reason
@@ -138,6 +142,7 @@ def _experience(past: Past, horizon_steps: int, held_seconds: int) -> _Experienc
     measured = np.isfinite(snapshot.values[-1, :, : len(FORECAST_FEATURES)])
     return _Experience(
         services=snapshot.services,
+        step_seconds=snapshot.step_seconds,
         horizon_steps=horizon_steps,
         time=snapshot.end_time,
         held_seconds=max(held_seconds, snapshot.end_time - snapshot.start_time),
@@ -151,10 +156,10 @@ def _origins(snapshot: Snapshot, horizon_steps: int, held_seconds: int) -> tuple
     """
     Moments that are looked back at, unix seconds, and which of them are spread over the last day.
 
-    The others are of the last steps: as many as tell a band the whole horizon ahead.
+    Of that day as many lie before the whole horizon as a band takes. The others are of the last steps, as many again.
     """
     held = max(held_seconds, snapshot.end_time - snapshot.start_time)
-    steps = min(held, DAY_SECONDS) // snapshot.step_seconds
+    steps = min(held // snapshot.step_seconds, DAY_SECONDS // snapshot.step_seconds + horizon_steps)
     of_day = np.linspace(1, max(1, steps), _ORIGINS).astype(np.int64)
     newest = np.arange(1, horizon_steps + _APART * _FEWEST + 1, _APART)
     ago = np.union1d(of_day, newest)
@@ -191,7 +196,8 @@ def _ratio(seasonal: NDArray[np.float32], last: NDArray[np.float32]) -> float:
     both = np.isfinite(seasonal) & np.isfinite(last)
     own = np.where(both, np.abs(seasonal), 0).sum(axis=(0, 3))
     other = np.where(both, np.abs(last), 0).sum(axis=(0, 3))
-    comparable = other > 0
+    # Of a moment or two chance decides.
+    comparable = (other > 0) & (both.any(axis=3).sum(axis=0) >= _FEWEST)
     if not comparable.any():
         return float("nan")
     return float(np.minimum(own[comparable] / other[comparable], 10).mean())
