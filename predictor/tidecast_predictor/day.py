@@ -1,5 +1,5 @@
 """
-One day of history: its services, their values and the last graph seen, in a folder or in memory.
+One day of history: its services, their values and the calls that were seen, in a folder or in memory.
 
 The values are a memory-mapped array of raw float32, so that a day of many services costs address space, not memory.
 Everything else is JSON or npz, written beside and renamed into place.
@@ -25,6 +25,9 @@ from tidecast_contract.snapshot import Snapshot
 
 FORMAT = 1
 _VALUES, _SERVICES, _STATE = "values.f32", "services.json", "state.npz"
+
+Graph = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Calls, as callers and callees, and the rate of each."""
 
 _DAMAGE = (FileNotFoundError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, BadZipFile)
 """
@@ -55,8 +58,8 @@ class Day:
         first_row: The first row that was written; -1 before.
         last_row: The last one.
         measured: Of each row, whether requests of anybody were measured in it.
-        calls: The last graph seen, as columns, int64 of shape (2, E).
-        rates: Its rates, float32 of shape (E,).
+        calls: All that were seen, as columns, int64 of shape (2, E).
+        rates: Of each when it was seen last, float32 of shape (E,).
     """
 
     directory: Path | None
@@ -126,12 +129,12 @@ class Day:
         return self.start_time + self.last_row * self.step_seconds
 
     def write(self, rows: slice, snapshot: Snapshot, steps: slice) -> None:
-        """Put *steps* of *snapshot* into *rows*; its graph becomes the day's unless later rows are held."""
+        """Put *steps* of *snapshot* into *rows*; of calls that were seen in later rows the rate stays."""
         columns = self._columns_of(snapshot.services)
         self.values[rows, columns] = snapshot.values[steps]
         self.measured[rows] |= measured_in(snapshot.values[steps])
-        if rows.stop - 1 >= self.last_row:
-            self.calls, self.rates = columns[snapshot.calls], snapshot.rates.copy()
+        seen = [(columns[snapshot.calls], snapshot.rates), (self.calls, self.rates)]
+        self.calls, self.rates = merged(seen if rows.stop - 1 >= self.last_row else seen[::-1])
         self.first_row = rows.start if self.first_row < 0 else min(self.first_row, rows.start)
         self.last_row = max(self.last_row, rows.stop - 1)
         self._save_state()
@@ -148,8 +151,8 @@ class Day:
         present = np.flatnonzero(found >= 0)
         target[np.ix_(positions, present)] = self.values[np.ix_(rows, found[present])]
 
-    def graph_of(self, services: Sequence[ServiceId]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The last graph seen among *services*, as positions in *services*."""
+    def graph_of(self, services: Sequence[ServiceId]) -> Graph:
+        """The calls that were seen among *services*, as positions in *services*."""
         position = np.full(len(self.columns), -1, dtype=np.int64)
         for index, service in enumerate(services):
             if service in self.columns:
@@ -189,6 +192,15 @@ class Day:
             told = np.array(numbers, np.int64)
             np.savez(file, numbers=told, measured=self.measured, calls=self.calls, rates=self.rates)
         beside.replace(self.directory / _STATE)
+
+
+def merged(graphs: Sequence[Graph]) -> Graph:
+    """All calls of some graphs, (2, E) and (E,), each with the rate of the first that has it."""
+    calls = np.concatenate([calls for calls, _ in graphs], axis=1)
+    rates = np.concatenate([rates for _, rates in graphs])
+    _, first = np.unique(calls, axis=1, return_index=True)
+    first.sort()
+    return calls[:, first], rates[first]
 
 
 def measured_in(values: NDArray[np.float32]) -> NDArray[np.bool_]:

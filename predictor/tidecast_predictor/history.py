@@ -1,7 +1,7 @@
 """
 The history of snapshots that training learns from and that seasonal inputs look into.
 
-Days of steps, each a folder of its own with its services, its values as a memory-mapped array and the last graph seen
+Days of steps, each a folder of its own with its services, its values as a memory-mapped array and the calls that were seen
 in it, so that forgetting is removing a folder and a service that is gone takes its columns along.
 """
 
@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.config import DAY_SECONDS
-from tidecast_predictor.day import Day, DayDamaged, OtherFormat, measured_in
+from tidecast_predictor.day import Day, DayDamaged, OtherFormat, measured_in, merged
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class History:
 
     def read(self, start_time: int, end_time: int, *, services: Sequence[ServiceId] | None = None) -> Snapshot | None:
         """
-        All held steps with start_time <= time <= end_time as one snapshot, with the latest graph among them.
+        All held steps with start_time <= time <= end_time as one snapshot, with the calls that were seen in those days.
 
         Args:
             start_time: Unix seconds.
@@ -130,9 +130,8 @@ class History:
             days = [day for _, day in sorted(self._days.items()) if day.last_time >= first and day.first_time <= last]
             if first > last or not days:
                 return None
-            known = tuple(dict.fromkeys(service for day in days for service in day.columns))
-            chosen = known if services is None else tuple(services)
-            calls, rates = days[-1].graph_of(chosen)
+            chosen = _services_of(days) if services is None else tuple(services)
+            calls, rates = merged([day.graph_of(chosen) for day in reversed(days)])
         times = np.arange(first, last + 1, step, dtype=np.int64)
         values = np.empty((len(times), len(chosen), len(FEATURES)), dtype=np.float32)
         # Weeks of many services take seconds to read; forecasts get their turn in between.
@@ -140,6 +139,22 @@ class History:
             part = slice(begin, begin + _READ_STEPS)
             values[part] = self.values_at(chosen, times[part])
         return Snapshot(last, step, chosen, values, calls, rates)
+
+    def latest(self, *, seen_seconds: int) -> Snapshot | None:
+        """
+        The newest step, with all services and all calls of the days that reach into the last *seen_seconds*.
+
+        What is silent at night is among them in the night too. None when nothing is held.
+        """
+        with self._lock:
+            if not self._days:
+                return None
+            end_time = self._end_time()
+            days = [day for _, day in sorted(self._days.items()) if day.last_time >= end_time - seen_seconds]
+            services = _services_of(days)
+            calls, rates = merged([day.graph_of(services) for day in reversed(days)])
+        values = self.values_at(services, np.array([end_time]))
+        return Snapshot(end_time, self._step_seconds, services, values, calls, rates)
 
     def values_at(self, services: Sequence[ServiceId], times: NDArray[np.int64]) -> NDArray[np.float32]:
         """Measurements of *services* at *times*, float32 of shape (len(times), N, F); NaN where none is held."""
@@ -256,3 +271,7 @@ class History:
             self._clear()
         self._step_seconds = day.step_seconds
         self._days[day.start_time // (self._steps_a_day * self._step_seconds)] = day
+
+
+def _services_of(days: Iterable[Day]) -> tuple[ServiceId, ...]:
+    return tuple(dict.fromkeys(service for day in days for service in day.columns))

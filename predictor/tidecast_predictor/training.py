@@ -23,7 +23,7 @@ import torch
 from tidecast_contract.status import TrainingState, TrainingStatus
 from tidecast_predictor import checkpoint as checkpoints
 from tidecast_predictor.checkpoint import Checkpoint
-from tidecast_predictor.config import TrainingSettings
+from tidecast_predictor.config import DAY_SECONDS, TrainingSettings
 from tidecast_predictor.failures import Failures
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.history import History
@@ -156,7 +156,7 @@ class Trainer:
 
     def _write_job(self, folder: Path, settings: TrainingSettings, deadline: float) -> None:
         held = self._history.status()
-        latest = self._history.read(held.end_time, held.end_time)
+        latest = self._history.latest(seen_seconds=DAY_SECONDS)
         if latest is None:
             raise TrainingFailed("the history was emptied before the training began")
         limit, count = settings.recorded_services, len(latest.services)

@@ -42,7 +42,7 @@ def write_job(  # noqa: PLR0913 - where, what of it, how, and until when
     Args:
         folder: Into it.
         history: What is learnt from.
-        graph: Of the last step to learn from: which services, and who calls whom.
+        graph: At the last step to learn from: which services, and who calls whom.
         settings: How to go about it.
         start_time: Of the first step to learn from, unix seconds.
         deadline: Until when, unix seconds.

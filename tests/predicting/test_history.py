@@ -153,11 +153,36 @@ def test_calls_follow_their_services_into_another_order(directory):
     assert (read.calls.tolist(), read.rates.tolist()) == ([[2], [1]], [2.0])
 
 
-def test_the_latest_graph_counts(directory):
+def calls_of(read):
+    """The rate of each call."""
+    names = [service.name for service in read.services]
+    pairs = [(names[caller], names[callee]) for caller, callee in read.calls.T.tolist()]
+    return dict(zip(pairs, read.rates.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("is_older_first", [True, False])
+def test_calls_of_a_day_are_kept_with_their_newest_rates(directory, is_older_first):
+    both = np.array([[0, 1], [1, 0]])
+    older = snapshot(calls=both, rates=np.array([2, 3], np.float32))
+    newer = snapshot(end_time=MIDDAY + 600, rates=np.array([5], np.float32))
     history = kept(directory)
-    history.append(snapshot(end_time=MIDDAY + 600, calls=np.array([[1], [0]])))
+    for one in (older, newer) if is_older_first else (newer, older):
+        history.append(one)
+
+    assert calls_of(history.read(0, MIDDAY + 600)) == {("frontend", "checkout"): 5, ("checkout", "frontend"): 3}
+
+
+def test_in_the_night_the_services_and_calls_of_the_day_are_among_the_latest(directory):
+    night = snapshot(end_time=MIDDAY + 14 * 3600, services=(FRONTEND, PAYMENT), rates=np.array([7], np.float32))
+    history = History(directory, limit_seconds=3 * DAY, clock=lambda: MIDDAY + 7 * DAY)
+    history.append(snapshot(end_time=MIDDAY - DAY, services=(FRONTEND, ServiceId("shop", "Deployment", "gone"))))
     history.append(snapshot())
-    assert history.read(0, MIDDAY + 600).calls.tolist() == [[1], [0]]
+    history.append(night)
+
+    latest = history.latest(seen_seconds=DAY)
+    assert {service.name for service in latest.services} == {"frontend", "checkout", "payment"}
+    assert calls_of(latest) == {("frontend", "checkout"): 2, ("frontend", "payment"): 7}
+    assert (latest.end_time, latest.steps) == (MIDDAY + 14 * 3600, 1)
 
 
 def test_steps_across_midnight_are_one_history(directory):
