@@ -26,7 +26,6 @@ from tidecast_predictor.day import Day, DayDamaged, OtherFormat, measured_in, me
 
 logger = logging.getLogger(__name__)
 
-_READ_STEPS = 360
 _FOLDER = re.compile(r"(-?[0-9]+)(\.damaged|\.unread)?")
 
 
@@ -108,37 +107,6 @@ class History:
             }
             rows = sum(int(day.measured[skipped[index] :].sum()) for index, day in self._days.items())
             return rows * self._step_seconds
-
-    def read(self, start_time: int, end_time: int, *, services: Sequence[ServiceId] | None = None) -> Snapshot | None:
-        """
-        All held steps with start_time <= time <= end_time as one snapshot, with the calls that were seen in those days.
-
-        Args:
-            start_time: Unix seconds.
-            end_time: Unix seconds.
-            services: Only these, and the calls among them; None for all that were seen in that time.
-
-        Returns:
-            Values are NaN where nothing was measured. None when no step lies within.
-        """
-        with self._lock:
-            if not self._days:
-                return None
-            step = self._step_seconds
-            first = max(-(-start_time // step) * step, self._start_time())
-            last = min(end_time // step * step, self._end_time())
-            days = [day for _, day in sorted(self._days.items()) if day.last_time >= first and day.first_time <= last]
-            if first > last or not days:
-                return None
-            chosen = _services_of(days) if services is None else tuple(services)
-            calls, rates = merged([day.graph_of(chosen) for day in reversed(days)])
-        times = np.arange(first, last + 1, step, dtype=np.int64)
-        values = np.empty((len(times), len(chosen), len(FEATURES)), dtype=np.float32)
-        # Weeks of many services take seconds to read; forecasts get their turn in between.
-        for begin in range(0, len(times), _READ_STEPS):
-            part = slice(begin, begin + _READ_STEPS)
-            values[part] = self.values_at(chosen, times[part])
-        return Snapshot(last, step, chosen, values, calls, rates)
 
     def latest(self, *, seen_seconds: int) -> Snapshot | None:
         """

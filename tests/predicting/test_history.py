@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 
+from builders.histories import calls_in, calls_of, everything_in
 from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
 from tidecast_contract import features
 from tidecast_contract.features import FEATURES
@@ -37,16 +38,16 @@ def filled(value, steps=3, services=(FRONTEND, CHECKOUT)):
 def test_an_empty_history_says_so(directory):
     history = kept(directory)
     assert history.status() == HistoryStatus()
-    assert history.read(0, MIDDAY) is None
+    assert history.latest(seen_seconds=DAY) is None
     assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY]))).all()
 
 
 def test_what_was_appended_is_read_back(directory):
     history = kept(directory)
     history.append(snapshot(values=np.arange(42, dtype=np.float32).reshape(3, 2, 7)))
-    read = history.read(MIDDAY - 60, MIDDAY)
+    read = everything_in(history)
     assert history.status() == HistoryStatus(60, MIDDAY - 120, MIDDAY, 2)
-    assert np.array_equal(read.values, np.arange(14, 42, dtype=np.float32).reshape(2, 2, 7))
+    assert np.array_equal(read.values, np.arange(42, dtype=np.float32).reshape(3, 2, 7))
     assert (read.services, read.calls.tolist(), read.rates.tolist()) == ((FRONTEND, CHECKOUT), [[0], [1]], [2.0])
 
 
@@ -54,7 +55,7 @@ def test_steps_held_already_are_overwritten(directory):
     history = kept(directory)
     history.append(snapshot(values=filled(1)))
     history.append(snapshot(values=filled(2), end_time=MIDDAY + 60))
-    values = history.read(0, MIDDAY + 60).values
+    values = everything_in(history).values
     assert values[:, 0, 0].tolist() == [1, 2, 2, 2]
 
 
@@ -62,7 +63,7 @@ def test_a_gap_stays_missing(directory):
     history = kept(directory)
     history.append(snapshot())
     history.append(snapshot(end_time=MIDDAY + 360))
-    measured = np.isfinite(history.read(0, MIDDAY + 360).values[:, 0, 0])
+    measured = np.isfinite(everything_in(history).values[:, 0, 0])
     assert measured.tolist() == [True] * 3 + [False] * 3 + [True] * 3
 
 
@@ -74,7 +75,7 @@ def test_a_history_begins_with_what_was_measured(directory, held):
     history.append(snapshot(values=np.concatenate([filled(np.nan, 5), filled(1, 1), filled(np.nan, 2), filled(1, 1)])))
 
     assert history.status().start_time == MIDDAY - 180
-    known = history.read(0, MIDDAY).values[:, 0, 0]
+    known = everything_in(history).values[:4, 0, 0]
     assert np.array_equal(known, [1, np.nan, np.nan, 1], equal_nan=True)
 
 
@@ -149,15 +150,9 @@ def test_a_service_that_comes_later_is_missing_before(directory):
 def test_calls_follow_their_services_into_another_order(directory):
     history = kept(directory)
     history.append(snapshot())
-    read = history.read(0, MIDDAY, services=(PAYMENT, CHECKOUT, FRONTEND))
-    assert (read.calls.tolist(), read.rates.tolist()) == ([[2], [1]], [2.0])
-
-
-def calls_of(read):
-    """The rate of each call."""
-    names = [service.name for service in read.services]
-    pairs = [(names[caller], names[callee]) for caller, callee in read.calls.T.tolist()]
-    return dict(zip(pairs, read.rates.tolist(), strict=True))
+    turned = snapshot(services=(PAYMENT, CHECKOUT, FRONTEND), calls=np.array([[2], [1]]), end_time=MIDDAY + 60)
+    history.append(turned)
+    assert calls_in(history) == {("frontend", "checkout"): 2}
 
 
 @pytest.mark.parametrize("is_older_first", [True, False])
@@ -169,7 +164,7 @@ def test_calls_of_a_day_are_kept_with_their_newest_rates(directory, is_older_fir
     for one in (older, newer) if is_older_first else (newer, older):
         history.append(one)
 
-    assert calls_of(history.read(0, MIDDAY + 600)) == {("frontend", "checkout"): 5, ("checkout", "frontend"): 3}
+    assert calls_in(history) == {("frontend", "checkout"): 5, ("checkout", "frontend"): 3}
 
 
 def test_in_the_night_the_services_and_calls_of_the_day_are_among_the_latest(directory):
@@ -189,7 +184,7 @@ def test_steps_across_midnight_are_one_history(directory):
     midnight = MIDDAY + DAY // 2
     history = kept(directory)
     history.append(snapshot(end_time=midnight + 60, values=np.arange(56, dtype=np.float32).reshape(4, 2, 7)))
-    assert history.read(0, midnight + 60).values[:, 0, 0].tolist() == [0, 14, 28, 42]
+    assert everything_in(history).values[:, 0, 0].tolist() == [0, 14, 28, 42]
 
 
 def test_what_is_older_than_the_limit_is_forgotten(directory):
@@ -197,7 +192,7 @@ def test_what_is_older_than_the_limit_is_forgotten(directory):
     for day in range(4):
         history.append(snapshot(end_time=MIDDAY + day * DAY))
     assert history.status().start_time >= MIDDAY + 2 * DAY
-    assert history.read(0, MIDDAY + DAY) is None
+    assert np.isnan(history.values_at([FRONTEND], np.array([MIDDAY + DAY]))).all()
     assert directory is None or len(list(directory.iterdir())) == 2
 
 
@@ -220,7 +215,7 @@ def test_it_survives_a_restart(tmp_path):
     kept(tmp_path).append(snapshot(values=filled(2)))
     again = kept(tmp_path)
     assert again.values_at([CHECKOUT], np.array([MIDDAY - DAY, MIDDAY]))[:, 0, 0].tolist() == [1, 2]
-    assert again.read(0, MIDDAY).calls.tolist() == [[0], [1]]
+    assert everything_in(again).calls.tolist() == [[0], [1]]
 
 
 def test_a_damaged_day_is_left_out(tmp_path, caplog):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders.snapshots import CHECKOUT, FRONTEND, MIDDAY, snapshot
+from builders.histories import calls_in
+from builders.snapshots import FRONTEND, MIDDAY, snapshot
 from tidecast_contract.services import ServiceId
 from tidecast_contract.status import HistoryStatus
 from tidecast_predictor.day import FORMAT
@@ -72,14 +73,13 @@ def test_a_newcomer_that_could_not_be_saved_is_none_until_it_is(tmp_path, monkey
 
     again = kept(tmp_path)
     assert again.status() == HistoryStatus(60, MIDDAY - 120, MIDDAY + 60, 3)
-    assert again.read(0, MIDDAY + 60, services=(FRONTEND, PAYMENT)).calls.tolist() == [[0], [1]]
+    assert calls_in(again) == {("frontend", "checkout"): 2, ("frontend", "payment"): 2}
 
 
 def test_calls_of_services_that_a_day_does_not_know_are_left_out(tmp_path):
     day = with_a_day(tmp_path)
     change_state(day, calls=np.array([[0, 0], [1, 2]]), rates=np.array([2, 3], np.float32))
-    read = kept(tmp_path).read(0, MIDDAY, services=(FRONTEND, CHECKOUT))
-    assert (read.calls.tolist(), read.rates.tolist()) == ([[0], [1]], [2.0])
+    assert calls_in(kept(tmp_path)) == {("frontend", "checkout"): 2}
 
 
 @pytest.mark.parametrize("name", ["state.npz", "services.json", "values.f32"])
