@@ -17,10 +17,16 @@ from tidecast_contract.services import ServiceId
 
 NOBODY = -1
 """In place of a source's number."""
-_PATIENCE_STEPS = 10
-"""So long a source that fell silent keeps the word: scrapes fail for shorter, and a proxy that was taken away for longer."""
+_PATIENCE_STEPS, _PATIENCE_SECONDS, _PATIENCE_LEAST_STEPS = 10, 600, 2
+"""So long a source that fell silent keeps the word: scrapes fail for shorter, and a proxy that was taken away for longer.
+Ten steps where they are a minute or shorter; ten minutes, but two steps at least, where they are longer."""
 
 _Table = NDArray[np.int64]
+
+
+def _patience_seconds(step_seconds: int) -> int:
+    longest = max(_PATIENCE_SECONDS, _PATIENCE_LEAST_STEPS * step_seconds)
+    return min(_PATIENCE_STEPS * step_seconds, longest)
 
 
 def _empty(count: int, value: int) -> _Table:
@@ -46,7 +52,7 @@ class Voices:
 
     def at(self, time: int, step_seconds: int) -> Self:
         """Without the word of those who have been silent for long at a time, in unix seconds."""
-        is_kept = time - self.times <= _PATIENCE_STEPS * step_seconds
+        is_kept = time - self.times <= _patience_seconds(step_seconds)
         kept = is_kept.any(axis=1) & (self.speaker != NOBODY).any(axis=1)
         return type(self)(
             tuple(service for service, stays in zip(self.services, kept.tolist(), strict=True) if stays),

@@ -46,12 +46,20 @@ def test_without_a_band_the_median_is_no_quantile():
     assert demand(alone, quantile=0.5).load == 30
 
 
-def test_steps_without_a_forecast_are_left_out():
+@pytest.mark.parametrize("missing", [0, 1, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_band_that_is_known_for_a_part_of_the_lead_time_tells_no_demand(missing, value):
     holes = RISING.copy()
-    holes[2] = np.nan
-    holes[1] = np.inf
+    holes[missing, 2] = value
 
-    assert demand(holes).load == 12
+    assert demand(holes) is None
+
+
+def test_of_steps_after_the_lead_time_nothing_has_to_be_known():
+    near = RISING.copy()
+    near[3:] = np.nan
+
+    assert demand(near).load == 32
 
 
 @pytest.mark.parametrize("within", [(400, 500), (0, 59)])

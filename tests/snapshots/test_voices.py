@@ -90,6 +90,16 @@ def test_a_service_is_forgotten_when_its_source_has_been_silent_for_long():
     assert told.voices.at(told.time + 660, 60).services == ()
 
 
+@pytest.mark.parametrize(
+    ("step_seconds", "patience"), [(10, 100), (60, 600), (120, 600), (300, 600), (900, 1800), (3600, 7200)]
+)
+def test_the_longer_steps_are_the_fewer_of_them_a_silent_source_keeps_the_word_for(step_seconds, patience):
+    told = Told()
+    told.after(istio=10.0)
+    assert told.voices.at(told.time + patience, step_seconds).services == (CHECKOUT,)
+    assert told.voices.at(told.time + patience + step_seconds, step_seconds).services == ()
+
+
 @pytest.mark.parametrize("last", [1, 2, 3])
 def test_within_a_collection_of_many_steps_the_last_that_was_measured_counts(last):
     rates = [10.0] * last + [float("nan")] * (3 - last)

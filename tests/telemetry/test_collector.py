@@ -224,6 +224,70 @@ def test_what_was_found_is_looked_for_again_after_a_while(monkeypatch):
     assert collector.collect(MIDDAY, MIDDAY, 60).traffic[0].source == "Istio"
 
 
+HOUR = 3600
+CHANGED = MIDDAY - 3 * HOUR
+
+
+class Faster(FakePrometheus):
+    """Scrapes every minute until some moment, and every 15 seconds from then on; has nothing older than its beginning."""
+
+    def __init__(self, *found, begin=0):
+        super().__init__(*found)
+        self.begin, self.looks = begin, []
+
+    def query(self, promql, *, at=None):
+        if "count_over_time" in promql and not promql.startswith("("):
+            self.looks.append(at)
+        if at < self.begin:
+            return self._answer([])
+        if promql.endswith("[5m]"):
+            every = 60 if at <= CHANGED else 15
+            return self._answer([{"metric": {}, "values": [[0, "1"], [every, "2"]]}])
+        return super().query(promql, at=at)
+
+
+def ranges_of(prometheus, start, end):
+    """What requests are asked for over, from *start* to *end*, by one who looked around at midday."""
+    collector = Collector(prometheus)
+    collector.detect(at=MIDDAY)
+    prometheus.looks.clear()
+    collector.collect(start, end, 60)
+    asked = {promql for promql, _ in prometheus.ranges if "istio_requests_total" in promql}
+    return {range_ for range_ in ("[60s]", "[180s]") if any(range_ in promql for promql in asked)}
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "expected"),
+    [
+        pytest.param((12, 6), "[180s]", id="before the change, by the interval of then"),
+        pytest.param((6, 1), "[180s]", id="around the change, by the slower one"),
+        pytest.param((2, 1), "[60s]", id="after the change, by that of now"),
+    ],
+)
+def test_history_is_asked_for_by_its_own_scrape_interval(hours_before, expected):
+    start, end = (MIDDAY - hours * HOUR for hours in hours_before)
+    assert ranges_of(Faster(), start, end) == {expected}
+
+
+def test_where_nothing_is_found_then_the_scrape_interval_of_now_counts():
+    assert ranges_of(Faster(begin=CHANGED), MIDDAY - 12 * HOUR, MIDDAY - 6 * HOUR) == {"[60s]"}
+
+
+def test_the_present_takes_no_more_looks_and_history_takes_two_however_long():
+    for ago, steps, looks in ((0, 1, 0), (5, 60, 0), (120, 1, 2), (120, 600, 2)):
+        prometheus, end = Faster(), MIDDAY - ago * 60
+        ranges_of(prometheus, end - (steps - 1) * 60, end)
+        assert len(prometheus.looks) == looks
+
+
+def test_a_step_of_an_hour_that_ended_half_an_hour_ago_is_of_the_present():
+    prometheus = Faster()
+    collector = Collector(prometheus)
+    collector.detect(at=MIDDAY + HOUR / 2)
+    collector.collect(MIDDAY, MIDDAY, HOUR)
+    assert prometheus.looks == [MIDDAY + HOUR / 2]
+
+
 def test_warnings_are_told_once_and_make_the_observations_partial():
     found = collected(FakePrometheus(warnings=("store-2 did not answer",)))
     assert (found.warnings, found.is_partial) == (("store-2 did not answer",), True)

@@ -52,15 +52,15 @@ def highest(
         within: First and last moment, unix seconds, both included.
 
     Returns:
-        None where the forecast says nothing of that time, or its spread is not known.
+        None where the forecast says nothing of that time, or the chosen quantile is not known at each of its steps: a band
+        is known of the next steps first, and what they need may be less than what comes after them.
     """
     first, last = within
     inside = np.flatnonzero((times >= first) & (times <= last))
     chosen = _quantile_of(values[inside].astype(np.float64), quantiles, quantile)
-    known = np.isfinite(chosen)
-    if not known.any():
+    if not len(chosen) or not np.isfinite(chosen).all():
         return None
-    place = int(np.where(known, chosen, -np.inf).argmax())
+    place = int(chosen.argmax())
     return Demand(float(chosen[place]), int(times[inside[place]]), is_whole=bool(times[-1] >= last))
 
 

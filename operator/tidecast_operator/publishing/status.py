@@ -29,7 +29,6 @@ from tidecast_contract.services import ServiceId
 from tidecast_contract.snapshot import Snapshot
 from tidecast_operator.published import to_time
 from tidecast_operator.publishing.quantities import binary, milli, quantity
-from tidecast_operator.trust.comparing import WINDOW_SECONDS
 from tidecast_operator.trust.skills import Skill
 
 MAX_STEPS = 12
@@ -241,7 +240,7 @@ def skill_block(skill: Skill | None) -> dict[str, Any]:
         "skill": None if skill.skill is None else quantity(skill.skill),
         "coverage": None if skill.coverage is None else quantity(skill.coverage),
         "samples": round(skill.samples),
-        "windowSeconds": WINDOW_SECONDS,
+        "windowSeconds": skill.window_seconds,
     }
     return {"skill": {name: value for name, value in told.items() if value is not None}}
 

@@ -7,7 +7,7 @@ from tidecast_operator.trust.skills import Skill
 from tidecast_operator.trust.verdict import Reason, judge
 
 _MESSAGES = {
-    Reason.SKILLED: "Over about a day its forecasts erred less than last value and the day before would have.",
+    Reason.SKILLED: "Its forecasts erred less than last value and the day before would have; see status.skill.",
     Reason.FORECAST_EXPIRED: "There is no forecast that has not expired; see ForecastFresh.",
     Reason.INPUT_STALE: "Its requests were not measured in the last steps; see MetricsAvailable.",
     Reason.TOO_FEW_SAMPLES: "Too few of its forecasts have come true yet; wait, or see status.skill.samples.",

@@ -50,6 +50,7 @@ class Collector:
         self._max_samples = max_samples
         self._found: Found | None = None
         self._silent: frozenset[str] = frozenset()  # sources that were found before, and not the last time
+        self._looked_time = 0.0  # unix seconds
         self._renew_time = 0.0
         self._longest: dict[str, int] = {}  # steps that Prometheus answers at once, where it has refused more
 
@@ -71,6 +72,7 @@ class Collector:
             self._silent = self._found.names - found.names - self._silent
             found = found.with_silent(self._found, self._silent, traffic=self._schemas, resources=RESOURCES)
         self._found = found
+        self._looked_time = time.time() if at is None else at
         self._renew_time = time.monotonic() + _RENEW_SECONDS
         self._longest.clear()
         return tuple(schema.name for schema in found.traffic)
@@ -93,12 +95,25 @@ class Collector:
                 f"Prometheus at {self._prometheus.address} has no {probes} of the last minutes; check that it scrapes "
                 "the service mesh or the collector, and spec.telemetry.sources"
             )
-        questions = _questions(self._found, grid)
+        found = self._paced(self._found, grid)
+        questions = _questions(found, grid)
         with ThreadPoolExecutor(_THREADS) as pool:
             replies = dict(
                 zip(questions, pool.map(lambda each: self._ask(each, grid), questions.values()), strict=True)
             )
-        return _observations(self._found, grid, replies)
+        return _observations(found, grid, replies)
+
+    def _paced(self, found: Found, grid: Grid) -> Found:
+        """
+        With the scrape intervals of the time of *grid*: with a shorter one of today nothing of then would be enough.
+
+        Who changed them did so at any moment: both ends are looked at. What ends at present costs no look.
+        """
+        if self._looked_time - grid.end_time <= max(_RENEW_SECONDS, 2 * grid.step_seconds):
+            return found
+        resources = () if found.resources is None else (found.resources,)
+        ends = (grid.end_time, grid.start_time)
+        return found.at_pace_of([detect(self._prometheus, found.traffic, resources, at=end) for end in ends])
 
     def _ask(self, question: "_Question", grid: Grid) -> "_Reply":
         if question.is_instant:

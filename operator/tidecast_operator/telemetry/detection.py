@@ -7,7 +7,7 @@ One query probes all sources, and a small one for each of their metrics reads wh
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +71,18 @@ class Found:
             resources=next((schema for schema in resources if schema.name in stays), None),
             scrape_seconds=scrape_seconds,
         )
+
+    def at_pace_of(self, looks: Sequence["Found"]) -> "Found":
+        """
+        The same sources, scraped as seldom as the slowest of *looks* says; one that none of them found, as here.
+
+        A range that suits the slow part of a time suits all of it.
+        """
+        slowest = {
+            name: max((look.scrape_seconds[name] for look in looks if name in look.scrape_seconds), default=seconds)
+            for name, seconds in self.scrape_seconds.items()
+        }
+        return replace(self, scrape_seconds=slowest)
 
     def range_seconds(self, schema: TrafficSchema | ResourceSchema, step_seconds: int) -> int:
         """The time a rate is taken over: one step, unless the source needs longer for a rate."""

@@ -23,6 +23,10 @@ from tidecast_operator.trust.sums import Sums
 WINDOW_SECONDS = 86_400
 """What the long sums tell of: the weight of a moment falls by e over half of it, so its mean age is half a day."""
 
+WINDOW_LEAST_STEPS = 288
+"""What they tell of where that is longer, with steps above 5 minutes: a day of long steps has too few moments for a verdict,
+all the more where a service is measured by day alone, and the middle sums would tell of more than the long ones."""
+
 RECENT_STEPS, MIDDLE_STEPS = 15.0, 60.0
 """Over so many steps the weight of a moment falls by e: in the short sums, which see at once what is far off, and in the
 middle ones, which see within an hour what is a little worse than naive."""
@@ -37,6 +41,11 @@ CAP_DRIFTED, CAP_RECOVERED = 4.0, 1.5
 _GREW = 2.0  # times the usual ratio: a series that was never good has no skill, and does not drift
 _LARGEST = 8.0  # usual naive errors; one moment counts no more, lest a single one is remembered for days
 _RAISED = 2.0  # usual naive errors that last value is raised by: of a normal distribution p90 is 1.6 of them up
+
+
+def window_seconds(step_seconds: int) -> int:
+    """What the long sums tell of, with steps of that length."""
+    return max(WINDOW_SECONDS, WINDOW_LEAST_STEPS * step_seconds)
 
 
 def advance(record: Record, window: Snapshot, forecast: Forecast | None) -> Record:
@@ -68,7 +77,7 @@ def aged(record: Record, *, until: int) -> Record:
     return replace(
         record,
         time=max(record.time, until),
-        long=record.long.faded(math.exp(-2 * seconds / WINDOW_SECONDS)),
+        long=record.long.faded(math.exp(-2 * seconds / window_seconds(record.step_seconds))),
         middle=record.middle.faded(math.exp(-seconds / record.step_seconds / MIDDLE_STEPS)),
         short=record.short.faded(math.exp(-seconds / record.step_seconds / RECENT_STEPS)),
     )
@@ -103,7 +112,7 @@ def _newest(window: Snapshot) -> NDArray[np.float32]:
 
 
 def _after_step(record: Record, time: int, window: Snapshot) -> Record:
-    long = record.long.faded(math.exp(-2 * record.step_seconds / WINDOW_SECONDS))
+    long = record.long.faded(math.exp(-2 * record.step_seconds / window_seconds(record.step_seconds)))
     middle = record.middle.faded(math.exp(-1 / MIDDLE_STEPS))
     short = record.short.faded(math.exp(-1 / RECENT_STEPS))
     truth = np.full((len(record.services), len(FORECAST_FEATURES)), np.nan, np.float32)

@@ -77,7 +77,8 @@ def pasts_of(resources: Iterable[ForecastResource], *, time: int) -> dict[tuple[
     """
     What the statuses of *resources* tell of past forecasts, as much as is left of it at *time*, unix seconds.
 
-    What does not say when it was written is not believed.
+    What does not say when it was written is not believed. Of how long its steps were it says nothing: it is worth as little
+    as with short ones.
     """
     features = {feature.name: feature for feature in FORECAST_FEATURES}
     pasts = {}

@@ -52,7 +52,7 @@ class Record:
         offsets: How many steps ahead each of the K offsets is, rising.
         services: N of them; rows of everything else.
         time: Moments up to this one were compared, unix seconds.
-        long: Over about a day; without the moments at which a series drifted.
+        long: Over about a day, or longer where steps are long; without the moments at which a series drifted.
         middle: Over about the last hour; after a drift anew.
         short: Over the last steps.
         drifts: Where forecasts have gone wrong lately, bool of shape (N, F, K).

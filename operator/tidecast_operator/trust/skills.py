@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES, Feature
 from tidecast_contract.services import ServiceId
+from tidecast_operator.trust.comparing import WINDOW_SECONDS, window_seconds
 from tidecast_operator.trust.record import Record
 
 FEWEST_LATELY = 15.0
@@ -18,7 +19,7 @@ FEWEST_LATELY = 15.0
 @dataclass(frozen=True, slots=True)
 class Skill:
     """
-    How good the forecasts of one series were, at one offset, over about the last day.
+    How good the forecasts of one series were, at one offset, over about the last day, or longer where steps are long.
 
     Attributes:
         feature: Whose.
@@ -32,6 +33,7 @@ class Skill:
         lately: Error in that of the better naive method, over about the last hour; None if too little was compared.
         cap: Pinball loss of the highest quantile in that of a naive one, over a day or the last hour, whichever is
             worse; None if too little was compared. Far above 1 it promises too much, or too little.
+        window_seconds: The time all but the last hour tells of; the weight of a moment falls by e over half of it.
     """
 
     feature: Feature
@@ -44,6 +46,7 @@ class Skill:
     drifts: bool
     lately: float | None = None
     cap: float | None = None
+    window_seconds: int = WINDOW_SECONDS
 
     @property
     def skill(self) -> float | None:
@@ -94,6 +97,7 @@ class Skills:
             drifts=bool(self._record.drifts[at]),
             lately=_known(self._lately[at]),
             cap=_known(self._cap[at]),
+            window_seconds=window_seconds(self._record.step_seconds),
         )
 
 
