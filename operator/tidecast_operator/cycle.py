@@ -2,7 +2,7 @@
 The one background task: observe, predict, publish, for the whole graph, at every step.
 
 A cycle depends only on what is true now. What goes wrong in a stage that was to be expected is told in conditions and
-tried again at the next step; the old forecasts stay and age.
+tried again at the next step, or within a minute where steps are longer; the old forecasts stay and age.
 """
 
 import asyncio
@@ -29,12 +29,14 @@ from tidecast_operator.publishing.status import VALID_STEPS
 from tidecast_operator.settings import Settings
 from tidecast_operator.settings_keeper import InUse, SettingsKeeper
 from tidecast_operator.timing import last_step, seconds_until_next
-from tidecast_operator.trainings import Trainings
+from tidecast_operator.trainings import Seen, Trainings
 from tidecast_operator.trust.keeper import pasts_of
 from tidecast_operator.trust.storing import Store
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
+_RETRY_SECONDS = 60
+_IS_WELL = ("Forecast", "Standby")
 
 
 class Opens(Protocol):
@@ -92,7 +94,8 @@ class Cycle:
         self._clock = clock
         self._keeper = SettingsKeeper()
         self._observer = Observer()
-        self._filler = HistoryFiller()
+        # At the end of a filling a training is due. Up to the next step the predictor would have begun one of its own.
+        self._filler = HistoryFiller(self.wake)
         self._judge = Judge()
         self._adviser = Adviser(picture.workloads, valid_steps=VALID_STEPS)
         self._collectors: Collectors | None = None
@@ -112,8 +115,7 @@ class Cycle:
         try:
             while True:
                 self._wake.clear()
-                await self._run_safely(watcher)
-                await self._until_next()
+                await self._until_next(await self._run_safely(watcher))
         finally:
             await self._rest()
 
@@ -122,6 +124,8 @@ class Cycle:
         in_use = self._in_use()
         if not self._leadership.enter():
             await self._rest()
+            self._filler.forget()
+            self._trainings = Trainings(int(self._clock()))
             self._judge.forget()
             self._adviser.forget()
             await asyncio.to_thread(self._publisher.withdraw)
@@ -152,7 +156,7 @@ class Cycle:
         await self._filler.stop()
         await self._adviser.stop()
 
-    async def _run_safely(self, watcher: Watches) -> None:
+    async def _run_safely(self, watcher: Watches) -> str:
         try:
             outcome = await self.run_once()
         except Exception:  # noqa: BLE001 - the edge of the task
@@ -160,8 +164,9 @@ class Cycle:
             _log.exception("cycle failed")
             watcher.failed()
             await self._follow_on()
-        else:
-            watcher.completed(outcome, step_seconds=_step(self._in_use()))
+            return "Failed"
+        watcher.completed(outcome, step_seconds=_step(self._in_use()))
+        return outcome
 
     async def _follow_on(self) -> None:
         try:
@@ -169,9 +174,21 @@ class Cycle:
         except Exception:  # noqa: BLE001 - the edge of the task
             _log.exception("floors could not be looked at")
 
-    async def _until_next(self) -> None:
+    def seconds_until_next(self, outcome: str) -> float:
+        """
+        Until the next cycle is to begin, after one that ended so.
+
+        What kept one from a forecast often passes within a minute: a predictor that loads, a Prometheus that restarts.
+        """
+        now, step = self._clock(), _step(self._in_use())
+        until_step = seconds_until_next(now, step)
+        if outcome in _IS_WELL or step <= _RETRY_SECONDS:
+            return until_step
+        return min(until_step, seconds_until_next(now, _RETRY_SECONDS))
+
+    async def _until_next(self, outcome: str) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds_until_next(self._clock(), _step(self._in_use())))
+            await asyncio.wait_for(self._wake.wait(), self.seconds_until_next(outcome))
         except TimeoutError:
             return
         # Whoever changes one thing often changes the next in the same moment.
@@ -208,6 +225,8 @@ class Cycle:
                     found.history = await self._keep_history(
                         window, status, (self._collectors.history, predictor), settings
                     )
+                    seen = Seen(status, found.forecast.model, self._filler.is_progressing)
+                    await self._trainings.ask_if_due(predictor, seen, settings, now=int(self._clock()))
         except (PredictorUnavailable, ContractMismatch) as error:
             found.predictor_problem = error
 
@@ -247,9 +266,6 @@ class Cycle:
             services=len(window.services),
         )
         self._filler.consider(history, wanted, doors, self._picture.workloads)
-        await self._trainings.ask_if_due(
-            predictor, status, settings, now=int(self._clock()), is_filling=self._filler.is_progressing
-        )
         progress = self._filler.progress(
             history, end_time=window.end_time, wanted_seconds=settings.training.history_seconds
         )

@@ -58,7 +58,7 @@ class Predicts(Protocol):
         """Adds to the history."""
 
     async def train(self, *, window_steps: int, horizon_steps: int, minimum_history_seconds: int) -> bool:
-        """Asks for a training; False when none was started."""
+        """Asks for a training; True also when one that runs will do, False when none was started."""
 
 
 class Secrets(Protocol):

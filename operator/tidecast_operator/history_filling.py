@@ -88,11 +88,15 @@ def next_chunk(history: HistoryStatus, wanted: Wanted, asked: Asked) -> tuple[in
 class HistoryFiller:
     """
     At most one chunk is under way at a time, in a task of its own.
+
+    Args:
+        when_filled: Called once all is there that was missing, if any of it came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, when_filled: Callable[[], None] = lambda: None) -> None:
+        self._when_filled = when_filled
         self._asked = Asked()
-        self._known_end = 0
+        self._known_end = self._known_steps = 0
         self._background = Background("history filling")
         self._doors: tuple[Collects, Predicts] | None = None
         self._message = ""
@@ -116,17 +120,26 @@ class HistoryFiller:
 
     def notice(self, history: HistoryStatus, *, step_seconds: int) -> None:
         """
-        A predictor that lost its history, or is another one, gets everything again.
+        A predictor that lost some of its history, or is another one, gets everything again that it lacks.
+
+        A history grows, or keeps its length where it is at its limit. It gets shorter there only when the limit passes a
+        hole, each of which is then asked for once more.
 
         Args:
             history: What it says that it holds, before it is sent anything.
             step_seconds: Between two steps now.
         """
-        if history.step_seconds != step_seconds or history.end_time < self._known_end:
+        is_other = history.step_seconds != step_seconds
+        if is_other or history.end_time < self._known_end or history.steps < self._known_steps:
             self._asked = Asked()
             # What is under way was meant for the old history: it would leave a hole that nobody sees.
             self._background.cancel()
-        self._known_end = history.end_time
+        self._known_end, self._known_steps = history.end_time, 0 if is_other else history.steps
+
+    def forget(self) -> None:
+        """Another replica leads: the predictor may lose meanwhile what this one has seen it hold."""
+        self._asked = Asked()
+        self._known_end = self._known_steps = 0
 
     def appendable(self, window: Snapshot, history: HistoryStatus) -> Snapshot | None:
         """
@@ -192,15 +205,19 @@ class HistoryFiller:
         doors: tuple[Collects, Predicts],
         workloads: Callable[[], WorkloadIndex],
     ) -> None:
+        steps_before = history.steps
         try:
             while (chunk := next_chunk(history, wanted, self._asked)) is not None:
                 self._message = f"Collecting {(chunk[1] - chunk[0]) // 3600 + 1} h of history from Prometheus."
                 closes_hole = chunk[0] > history.end_time
                 history = await self._transfer(chunk, history, doors, workloads())
                 self._known_end = max(self._known_end, history.end_time)
+                self._known_steps = max(self._known_steps, history.steps)
                 self._remember(chunk, closes_hole=closes_hole)
                 self._is_interrupted = False
             self._message = ""
+            if history.steps > steps_before:
+                self._when_filled()
         except (TidecastError, ContractMismatch) as error:
             self._is_interrupted = True
             self._message = f"Interrupted, tried again at the next step: {error}"

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 from builders.operating import STEP, forecast_body, forecaster_body, namespace_body, operator
 from builders.snapshots import CHECKOUT, MIDDAY
 from builders.telemetry import workload_body
 from tidecast_contract.errors import ContractMismatch
-from tidecast_contract.forecast import ModelKind
+from tidecast_contract.forecast import ModelInfo, ModelKind
 from tidecast_operator.errors import (
     ApiServerUnavailable,
     Misconfigured,
@@ -267,6 +269,32 @@ async def test_a_simpler_method_speaks_and_says_why():
     assert shop.cluster.status(SPF, "checkout", "shop")["model"] == {"kind": "LastValue"}
     assert shop.conditions(SPF, "checkout", "shop")["HistorySufficient"] == ("False", "LastValueSpeaks")
     assert shop.conditions(SPF, "checkout", "shop")["Ready"][0] == "True"
+
+
+async def test_a_trained_model_that_is_served_but_cannot_answer_is_not_told_to_be_ready():
+    shop = operator()
+    forecast = shop.predictor.forecast
+
+    async def without_model(*arguments):
+        refusal = ModelInfo(ModelKind.LAST_VALUE, reason="the model was trained for 4 steps ahead, not for 7")
+        return replace(await forecast(*arguments), model=refusal)
+
+    shop.predictor.forecast = without_model
+    await shop.run()
+
+    status = shop.cluster.status("Forecaster", "default")
+    assert status["model"]["kind"] == "LastValue"
+    assert shop.conditions("Forecaster", "default")["ModelReady"] == ("False", "NoModelYet")
+    assert "for 4 steps ahead, not for 7. Until then LastValue speaks." in status["conditions"][-1]["message"]
+
+
+async def test_without_a_forecast_the_model_is_the_one_that_is_served():
+    shop = operator()
+    shop.collector.error = PrometheusUnavailable("nobody listens")
+
+    await shop.run()
+
+    assert shop.conditions("Forecaster", "default")["ModelReady"] == ("True", "ModelTrained")
 
 
 async def test_suspended_resources_get_no_new_forecast():

@@ -1,15 +1,18 @@
 import asyncio
 
+import numpy as np
 import pytest
 
-from builders.operating import STEP, FakeCollector, forecaster_body, operator
-from builders.snapshots import MIDDAY
-from tidecast_contract.forecast import ModelKind
-from tidecast_contract.status import HistoryStatus, TrainingState, TrainingStatus
+from builders.operating import STEP, FakeCollector, FakePredictor, forecaster_body, namespace_body, operator
+from builders.snapshots import MIDDAY, snapshot
+from builders.telemetry import workload_body
+from tidecast_contract.features import FEATURES
+from tidecast_contract.status import HistoryStatus
 from tidecast_operator.errors import NotEnoughData, PrometheusUnavailable
 from tidecast_operator.history_filling import Asked, HistoryFiller, Wanted, next_chunk
+from tidecast_predictor.history import History
 
-HOUR = 3600
+HOUR, DAY = 3600, 86_400
 WINDOW_START = MIDDAY - 2 * STEP
 
 
@@ -142,6 +145,97 @@ async def test_a_predictor_that_lost_its_history_gets_it_again():
     assert shop.predictor.history.start_time <= MIDDAY - HOUR + 3 * STEP
 
 
+async def test_a_predictor_that_lost_its_oldest_days_gets_them_again():
+    shop = operator()
+    await shop.run(cycles=2)
+    shop.predictor.history = held(MIDDAY - HOUR // 2, shop.predictor.history.end_time)
+    shop.now += STEP
+
+    await shop.run(cycles=2)
+
+    assert shop.predictor.history.start_time <= MIDDAY - HOUR + 3 * STEP
+
+
+async def test_history_that_came_by_chunks_and_was_lost_before_the_next_cycle_comes_again():
+    shop = operator()
+    await shop.run()
+    shop.predictor.history = held(MIDDAY - HOUR // 2, MIDDAY)
+    shop.now += STEP
+
+    await shop.run(cycles=2)
+
+    assert shop.predictor.history.start_time <= MIDDAY - HOUR + 3 * STEP
+
+
+async def test_history_that_was_lost_while_another_replica_led_comes_again():
+    shop = operator()
+    shop.history_collector.since = MIDDAY
+    await shop.run(cycles=2)  # asked for an hour in vain
+    shop.is_leader = False
+    await shop.run()
+    shop.is_leader, shop.now = True, MIDDAY + HOUR // 2 + 10
+    shop.predictor.history = held(MIDDAY + HOUR // 4, MIDDAY + HOUR // 2)
+
+    await shop.run()
+
+    assert shop.predictor.history.start_time <= MIDDAY
+
+
+class Forgetful(FakePredictor):
+    """Keeps history as the predictor does, three days of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = History(None, limit_seconds=3 * DAY)
+
+    async def append_history(self, snapshots):
+        for one in snapshots:
+            self.kept.append(one)
+        self.history = self.kept.status()
+        return self.history
+
+
+def forgetful_shop():
+    """A shop of hourly steps, whose Forecaster wants as much history as its predictor keeps."""
+    forecaster = forecaster_body(stepSeconds=HOUR, training={"historySeconds": 3 * DAY})
+    shop = namespace_body(), workload_body("frontend"), workload_body("checkout"), forecaster
+    return operator(*shop, predictor=Forgetful())
+
+
+async def pass_days(shop, days):
+    for _ in range(days * DAY // HOUR):
+        shop.now += HOUR
+        await shop.run()
+
+
+async def test_days_that_are_forgotten_for_their_age_are_not_fetched_again():
+    shop = forgetful_shop()
+    await pass_days(shop, days=1)
+    shop.history_collector.asked.clear()
+
+    await pass_days(shop, days=5)
+
+    assert shop.predictor.history.steps == 3 * 24 + 1
+    assert shop.history_collector.asked == []
+
+
+async def test_a_history_that_gets_shorter_as_its_limit_passes_a_hole_is_not_fetched_for_ever():
+    shop = forgetful_shop()
+    shop.history_collector.since = MIDDAY - 6 * HOUR
+    for end_time, steps in ((MIDDAY - 2 * DAY, 6), (MIDDAY - 6 * HOUR, 3)):  # a day lies between that nobody knows
+        values = np.full((steps, 2, len(FEATURES)), 1.0, dtype=np.float32)
+        await shop.predictor.append_history([snapshot(end_time=end_time, step_seconds=HOUR, values=values)])
+    await pass_days(shop, days=1)
+    shop.history_collector.asked.clear()
+
+    await pass_days(shop, days=1)
+    assert shop.history_collector.asked
+    shop.history_collector.asked.clear()
+
+    await pass_days(shop, days=4)
+    assert shop.history_collector.asked == []
+
+
 async def test_hours_in_which_the_operator_was_away_are_fetched():
     shop = operator()
     shop.predictor.history = held(MIDDAY - 3 * HOUR, MIDDAY - 2 * HOUR)
@@ -150,78 +244,6 @@ async def test_hours_in_which_the_operator_was_away_are_fetched():
 
     assert shop.history_collector.asked[0] == (MIDDAY - HOUR + STEP, MIDDAY)
     assert shop.predictor.history.end_time == MIDDAY + STEP
-
-
-async def test_a_training_is_asked_for_once_all_history_is_there():
-    shop = operator()
-
-    await shop.run(cycles=4)
-
-    assert shop.predictor.trained == [{"window_steps": 3, "horizon_steps": 4, "minimum_history_seconds": 600}]
-
-
-async def test_an_operator_that_starts_again_asks_for_no_training_of_what_is_trained():
-    shop = operator()
-    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
-
-    await shop.run(cycles=4)
-
-    assert shop.predictor.trained == []
-
-
-async def test_a_predictor_without_a_model_is_asked_to_train():
-    shop = operator()
-    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
-    shop.predictor.kind = ModelKind.LAST_VALUE
-
-    await shop.run()
-
-    assert len(shop.predictor.trained) == 1
-
-
-async def test_another_horizon_is_learned():
-    shop = operator()
-    await shop.run(cycles=4)
-    shop.cluster.put(forecaster_body(generation=2, horizonSteps=7), "MODIFIED")
-
-    await shop.run(cycles=3)
-
-    assert [settings["horizon_steps"] for settings in shop.predictor.trained] == [4, 7]
-
-
-async def test_a_training_that_runs_is_left_alone():
-    shop = operator()
-    shop.predictor.training = TrainingStatus(TrainingState.RUNNING)
-
-    await shop.run(cycles=4)
-
-    assert shop.predictor.trained == []
-
-
-async def test_the_first_training_is_not_owed_again_because_it_has_not_ended_yet():
-    shop = operator()
-    shop.predictor.history = held(MIDDAY - HOUR + STEP, MIDDAY)
-    shop.predictor.kind = ModelKind.LAST_VALUE
-    await shop.run()
-    shop.predictor.training = TrainingStatus(TrainingState.RUNNING)
-    await shop.run(cycles=2)
-    shop.predictor.training = TrainingStatus(TrainingState.IDLE, finished_time=MIDDAY)
-    shop.predictor.kind = ModelKind.GCN_GRU
-
-    await shop.run(cycles=2)
-
-    assert len(shop.predictor.trained) == 1
-
-
-async def test_a_training_on_schedule_is_asked_for_once():
-    shop = operator()
-    await shop.run(cycles=4)
-    shop.predictor.trained.clear()
-    shop.now = MIDDAY + 15 * HOUR + 16 * 60 + 50  # the schedule says 3:17
-
-    await shop.run(cycles=4)
-
-    assert len(shop.predictor.trained) == 1
 
 
 async def under_way(shop):
@@ -292,14 +314,14 @@ async def test_without_a_forecaster_no_history_is_fetched():
     assert not filler.is_running
 
 
-async def test_a_filling_that_always_fails_keeps_no_training_back_and_asks_for_one_once():
-    shop = operator()
-    shop.history_collector.error = PrometheusUnavailable("the query takes too many samples")
-    shop.predictor.kind = ModelKind.LAST_VALUE
-    shop.predictor.training = TrainingStatus(TrainingState.IDLE)
-    await shop.run(cycles=2)
-    shop.predictor.kind = ModelKind.GCN_GRU
+@pytest.mark.parametrize(("since", "is_told"), [(0, True), (MIDDAY, False)])
+async def test_the_end_of_a_filling_is_told_where_anything_came_of_it(since, is_told):
+    shop, told = operator(), []
+    shop.history_collector.since = since
+    shop.predictor.history = held(WINDOW_START, MIDDAY)
+    filler = HistoryFiller(lambda: told.append(True))
 
-    await shop.run(cycles=4)
+    filler.consider(held(WINDOW_START, MIDDAY), wanted(), doors(shop), shop.picture.workloads)
+    await filler.idle()
 
-    assert len(shop.predictor.trained) == 1
+    assert told == [True] * is_told

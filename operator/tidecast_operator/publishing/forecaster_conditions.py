@@ -24,7 +24,7 @@ class ForecasterFacts:
         runs_on_last_valid: Whether an older, valid spec is still followed.
         telemetry_problem: Why there were no measurements; None if there were.
         predictor_problem: Why there was no forecast; None if there was or none was asked for.
-        predictor: What the predictor says about itself; None if it did not answer.
+        predictor: What it says about itself, with the model that spoke if any did; None if it did not answer.
         sources: The telemetry sources in use.
         warnings: Why Prometheus' answers may be incomplete; empty if they are complete.
         services: How many the forecast speaks of; 0 without one.

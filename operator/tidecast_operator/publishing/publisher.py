@@ -172,8 +172,8 @@ class Publisher:
                     unattributed_requests_per_second=observed.unattributed_requests_per_second,
                 )
             )
-        if found.predictor is not None and found.history is not None:
-            status |= forecaster_status.predictor(found.predictor, found.history)
+        if found.speaker is not None and found.history is not None:
+            status |= forecaster_status.predictor(found.speaker, found.history)
         status["cycle"] = forecaster_status.cycle(
             forecaster_status.CycleFacts(
                 start_time=found.start_time,
@@ -229,7 +229,7 @@ def _conditions(found: Round) -> tuple[Condition, ...]:
             runs_on_last_valid=found.in_use.settings is not None,
             telemetry_problem=found.telemetry_problem,
             predictor_problem=found.predictor_problem,
-            predictor=found.predictor,
+            predictor=found.speaker,
             sources=() if found.observed is None else found.observed.sources,
             warnings=() if found.observed is None else found.observed.warnings,
             services=0 if found.forecast is None else len(found.forecast.services),

@@ -5,7 +5,7 @@ Everything that one cycle has found out, filled as it goes.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidecast_contract.forecast import Forecast
 from tidecast_contract.status import PredictorStatus
@@ -60,6 +60,17 @@ class Round:
     def metrics(self) -> tuple[str, ...]:
         """The names of the features to publish."""
         return METRICS if self.in_use.settings is None else self.in_use.settings.metrics
+
+    @property
+    def speaker(self) -> PredictorStatus | None:
+        """
+        What the predictor says about itself, with the model that spoke where there is a forecast.
+
+        One that is served does not speak where it was trained for another step, or for fewer steps ahead.
+        """
+        if self.predictor is None or self.forecast is None:
+            return self.predictor
+        return replace(self.predictor, model=self.forecast.model)
 
     @property
     def outcome(self) -> str:
