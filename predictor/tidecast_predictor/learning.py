@@ -49,7 +49,7 @@ class Learner:
     Args:
         model: Learns.
         sampler: What from.
-        judge: The validation error of a model.
+        judge: The validation error of a model; None where there is nothing to judge by: the newest is the best then.
         watch: Is told of every validation.
     """
 
@@ -57,7 +57,7 @@ class Learner:
         self,
         model: GcnGru,
         sampler: Sampler,
-        judge: Callable[[GcnGru], float],
+        judge: Callable[[GcnGru], float | None],
         watch: Watch = lambda _updates, _error: None,
     ) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,9 +110,10 @@ class Learner:
 
     def _validate(self, updates: int) -> None:
         error = self._judge(self._averaged)
-        self._watch(updates, error)
-        if error < self._best_error:
-            self._best_error = error
+        if error is not None:
+            self._watch(updates, error)
+        if error is None or error < self._best_error:
+            self._best_error = math.inf if error is None else error
             self.best = copy.deepcopy(self._averaged).cpu()
 
 

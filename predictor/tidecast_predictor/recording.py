@@ -149,16 +149,28 @@ class Recording:
         let_go(self.values_XTA)
 
     def reference(
-        self, steps: int, horizon_steps: int, samples: int = 4 * REFERENCE_SAMPLES, pool: Pool | None = None
+        self,
+        steps: int,
+        horizon_steps: int,
+        samples: int = 4 * REFERENCE_SAMPLES,
+        pool: Pool | None = None,
+        *,
+        moments: NDArray[np.int64] | None = None,
     ) -> Reference:
         """
-        How each service behaved in the first *steps* steps; *pool* is what is usual, None takes it from them.
+        How each service behaved in the first *steps* steps.
 
-        Of many services fewer *samples* are taken, but no fewer than serving takes.
+        Args:
+            steps: Of them.
+            horizon_steps: How far ahead is forecast.
+            samples: At so many moments; of many services fewer are taken, but no fewer than serving takes.
+            pool: What is usual; None takes it from them.
+            moments: The steps among them at which something was recorded, rising; None for all.
         """
         lag = max(1, horizon_steps // 2)
         samples = max(min(samples, REFERENCE_SAMPLES), min(samples, _SAMPLED_VALUES // max(1, self.services)))
-        at = np.unique(np.linspace(0, max(0, steps - 1 - lag), samples).astype(np.int64))
+        moments = np.arange(steps) if moments is None else moments
+        at = moments[np.unique(np.linspace(0, max(0, len(moments) - 1 - lag), samples).astype(np.int64))]
         earlier, later = (self._at(moments) for moments in (at, np.minimum(at + lag, steps - 1)))
         return refer(earlier, later, pool, scales=self.scales)
 

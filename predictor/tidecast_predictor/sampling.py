@@ -33,6 +33,8 @@ class Lesson:
         training_steps: That part is the steps before this one; targets lie in it too.
         scales: How units and the model's scale belong together.
         spread_NF: Of each series in units, positive; what errors of the mean are measured by.
+        moments: The steps at which something was recorded, rising int64; None for all. Of a recording that mostly pauses
+            nearly all windows would be empty, so they are drawn around these.
     """
 
     recording: Recording
@@ -40,6 +42,7 @@ class Lesson:
     training_steps: int
     scales: Sequence[Scale]
     spread_NF: NDArray[np.float32]
+    moments: NDArray[np.int64] | None = None
 
     def among(self, services: NDArray[np.int64]) -> "Lesson":
         """On these services only, and the calls between them."""
@@ -98,7 +101,7 @@ class Sampler:
         last_origin = lesson.training_steps - 1 - self._architecture.horizon_steps
         steps = min(self._architecture.window_steps + _EXTRA_STEPS, last_origin + 1)
         samples = max(1, self._rows // max(1, lesson.recording.services))
-        starts = self._integers(last_origin - steps + 2, (samples,))
+        starts = self._starts(lesson.moments, samples, last_start=last_origin - steps + 1, steps=steps)
         first = steps // 8
         origins = first + self._integers(steps - first, (samples, _ORIGINS))
         material = lesson.recording.material(
@@ -109,6 +112,14 @@ class Sampler:
         if self._draws % _DRAWS_HELD == 0:
             lesson.recording.let_go()
         return Draw(material, truth, lesson)
+
+    def _starts(self, moments: NDArray[np.int64] | None, samples: int, *, last_start: int, steps: int) -> Tensor:
+        """The first steps of windows up to *last_start*, each of which holds one of *moments*."""
+        known = np.zeros(0, np.int64) if moments is None else moments[moments < last_start + steps]
+        if not len(known):
+            return self._integers(last_start + 1, (samples,))
+        held = torch.from_numpy(known)[self._integers(len(known), (samples,))]
+        return (held - self._integers(steps, (samples,))).clamp(min=0, max=last_start)
 
     def _hide(self, material: Material) -> Material:
         """Hide what a cluster may lack: features, steps, days, calls, and for some services all of their past."""

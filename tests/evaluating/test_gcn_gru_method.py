@@ -11,10 +11,13 @@ import pytest
 
 from builders.tasks import changed_from, delayed_pair, error, later_origins, series, sines, task, with_segments
 from tidecast_predictor.baselines import CannotForecast
-from tidecast_predictor.evaluation.ours import GcnGruMethod, Settings
+from tidecast_predictor.config import Architecture
+from tidecast_predictor.evaluation.grid import scales_for
+from tidecast_predictor.evaluation.ours import Course, GcnGruMethod, Settings
 from tidecast_predictor.evaluation.rewiring import no_calls
 
 QUICK = Settings(updates=60, rows=64, hidden=16)
+SHAPE = Architecture(step_seconds=1800, window_steps=8, horizon_steps=3, features=1, forecast_features=1)
 
 
 def fitted(of, method=None, **changes):
@@ -93,6 +96,32 @@ def test_what_runs_beside_a_training_does_not_shorten_it(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))  # as on a busy host
     GcnGruMethod(settings=replace(QUICK, updates=4)).fit([task(sines())], seed=0, progress=told.append)
     assert told == [0, 0.25, 0.5, 0.75]
+
+
+def test_how_long_pauses_are_does_not_matter():
+    of = with_segments(delayed_pair(), 50)
+    weeks = replace(of, times=of.times + of.segments * 7 * 86_400)
+    near, far = (Course.of(one, SHAPE, scales_for(one, 300)).lesson(task(one)) for one in (of, weeks))
+    assert far.recording.steps > 5 * near.recording.steps
+    assert np.array_equal(far.reference.median, near.reference.median)
+    assert np.array_equal(far.reference.change, near.reference.change)
+    assert len(far.moments) == len(near.moments) == 300
+
+
+def test_without_any_truth_in_validation_the_latest_state_is_kept():
+    of = sines()
+    values = of.values.copy()
+    given = task(of)
+    first = int(given.validation[0])
+    values[first + 1 : int(given.validation[-1]) + given.horizon + 1] = np.nan
+    blind = replace(given, series=replace(of, values=values))
+    origins = later_origins(given)
+    errors = []
+    for updates in (1, 60):
+        method = GcnGruMethod(settings=replace(QUICK, updates=updates))
+        fitted = method.fit([blind], seed=0, progress=lambda _: None)
+        errors.append(error(fitted.forecast(of, origins, window=given.window, horizon=given.horizon).mean, of, origins))
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_segments_do_not_disturb_each_other():

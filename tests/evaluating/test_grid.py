@@ -40,6 +40,15 @@ def test_a_long_pause_is_shortened_by_whole_days(days):
     assert lay_out(paused(24 * days), apart=12).steps == positions[-1] + 1
 
 
+@pytest.mark.parametrize("hours", [1, 3])
+def test_a_short_pause_does_not_shift_the_time_of_day_where_days_were_seen(hours):
+    of = with_segments(series(np.ones((120, 1, 1))), 60)
+    times = of.times.copy()
+    times[60:] += hours * 3600
+    positions = lay_out(replace(of, times=times), apart=12).positions
+    assert positions[60] - positions[59] == 1 + 2 * hours + DAY_STEPS
+
+
 def test_between_segments_nothing_was_measured():
     of = paused(0)
     recording = recorded_on(of, lay_out(of, apart=12), scales_for(of, 20))

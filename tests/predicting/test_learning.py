@@ -2,6 +2,8 @@
 What is drawn to learn from: windows as a cluster may have them, and pasts as they may have been.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,20 @@ def usual(monkeypatch):
 @pytest.fixture
 def shifted(monkeypatch, usual):  # noqa: ARG001 - drawn after it
     return drawn(monkeypatch, 1.0)
+
+
+def test_of_a_recording_that_mostly_pauses_windows_are_drawn_where_something_was_recorded():
+    values = seasonal(100).values.copy()
+    values[100:4700] = np.nan
+    recording = Recording.of(replace(seasonal(100), values=values))
+    moments = np.concatenate([np.arange(100), np.arange(4700, recording.steps)])
+    reference = recording.reference(recording.steps, ARCHITECTURE.horizon_steps, moments=moments)
+    spreads = np.ones((recording.services, 6), np.float32)
+    lesson = Lesson(recording, reference, recording.steps, SCALES, spreads, moments)
+    draw = Sampler([lesson], ARCHITECTURE, rows=300, seed=5).draw_whole()
+
+    assert torch.isfinite(draw.material.z_BTNA[..., 0]).any(dim=1).all()
+    assert np.isfinite(reference.median[:, 0]).all()
 
 
 def test_days_before_on_another_level_change_neither_the_window_nor_what_came_true(usual, shifted):

@@ -168,9 +168,11 @@ async def test_a_gap_in_which_nobody_was_measured_is_lived_through():
 
     assert short(outcome, HINTED) < short(outcome, ALONE)
     assert (outcome.tallies[ALONE].measured_seconds == (240 - 100) * STEP).all()
-    # Of a time that nobody measured these forecasts say nothing, and the step after it is still without;
-    # the hint of before holds for as long as its own forecast does.
-    held = 9
+    # Of a time that nobody measured these forecasts say nothing, and the step after it is still without; nor is
+    # anything said in the steps before it whose lead time reaches into it.
+    # The hint of before holds for as long as its own forecast does.
+    lead = 3
+    held = 9 - lead
     assert outcome.offered_ratio == pytest.approx([1 - (101 - held) / 240] * 2)
 
 

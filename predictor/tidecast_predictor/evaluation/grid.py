@@ -34,14 +34,17 @@ def lay_out(series: Series, apart: int) -> Layout:
     """
     Distances within a segment are those of the clock; between two segments at least *apart* steps.
 
-    A longer pause is shortened by whole days, so that the time of day stays what it was.
+    A longer pause is shortened by whole days, so that the time of day stays what it was; a shorter one is made longer by
+    them, unless all of it was within a day, of which nobody can learn what a time of day is like.
     """
     if not len(series.times):
         return Layout(np.zeros(0, np.int64), 0)
     passed = np.maximum(np.round(np.diff(series.times) / series.step_seconds), 1).astype(np.int64)
     day = max(1, round(DAY_SECONDS / series.step_seconds))
-    shortened = np.where(passed > apart, apart + (passed - apart) % day, apart)
-    distances = np.where(np.diff(series.segments) != 0, shortened, passed)
+    by_days = apart + (passed - apart) % day
+    is_within_a_day = series.times[-1] - series.times[0] < DAY_SECONDS
+    pauses = np.maximum(passed, apart) if is_within_a_day else by_days
+    distances = np.where(np.diff(series.segments) != 0, pauses, passed)
     positions = np.concatenate([[0], np.cumsum(distances)])
     return Layout(positions, int(positions[-1]) + 1)
 
@@ -67,7 +70,8 @@ def recorded_on(series: Series, layout: Layout, scales: tuple[Scale, ...]) -> Re
 def _scale(name: str, values: NDArray[np.float32]) -> Scale:
     known = values[np.isfinite(values)]
     positive = known[known > 0]
-    usual = float(np.median(positive)) if positive.size else 1.0
+    sizes = positive if positive.size else np.abs(known[known != 0])
+    usual = float(np.median(sizes)) if sizes.size else 1.0
     if known.size and known.min() < 0:
         return Scale("linear", usual)
     if "speed" in name:

@@ -191,14 +191,17 @@ class Course:
 
     def reference(self, steps: int, pool: Pool | None = None) -> Reference:
         """How each service behaved in the first *steps* steps of the series."""
-        known = int(self.layout.positions[max(0, steps - 1)]) + 1
-        return self.recording.reference(known, self.architecture.horizon_steps, pool=pool)
+        moments = self.layout.positions[: max(1, steps)]
+        horizon = self.architecture.horizon_steps
+        return self.recording.reference(int(moments[-1]) + 1, horizon, pool=pool, moments=moments)
 
     def lesson(self, task: Task) -> Lesson:
         """What is learnt from."""
-        steps = int(self.layout.positions[task.training_steps - 1]) + 1
+        moments = self.layout.positions[: task.training_steps]
+        steps = int(moments[-1]) + 1
         spreads = spread(task.series.values[: task.training_steps])
-        return Lesson(self.recording, self.reference(task.training_steps), steps, self.scales, spreads)
+        pauses = None if steps == len(moments) else moments
+        return Lesson(self.recording, self.reference(task.training_steps), steps, self.scales, spreads, pauses)
 
     def materials(self, origins: NDArray[np.int64], reference: Reference) -> Iterator[Material]:
         """The windows that end at *origins*, some at a time."""
@@ -228,16 +231,17 @@ class _Judge:
     lessons: Sequence[Lesson]
     origins: Sequence[NDArray[np.int64]]
 
-    def error(self, model: GcnGru) -> float:
-        """The loss that is learnt by; the mean over courses."""
-        errors = []
+    def error(self, model: GcnGru) -> float | None:
+        """The loss that is learnt by; the mean over courses. None where nothing came true."""
+        errors, is_known = [], False
         for course, lesson, origins in zip(self.courses, self.lessons, self.origins, strict=True):
             for material in course.materials(thinned(origins, _JUDGED_ORIGINS), lesson.reference):
                 with torch.inference_mode():
                     batch = assemble(material, course.architecture).to(model.device)
                     came = course.recording.came_after(material, course.architecture).to(model.device)
+                    is_known |= bool(torch.isfinite(came).any())
                     errors.append(float(loss_of(model, batch, came, lesson)))
-        return float(np.mean(errors)) if errors else float("inf")
+        return float(np.mean(errors)) if is_known else None
 
     def held_out(self) -> list[HeldOut]:
         """The moments as a model is calibrated on them."""
