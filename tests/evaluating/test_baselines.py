@@ -136,6 +136,17 @@ def test_missing_values_are_borne_in_learning_and_in_forecasting(method):
 
 
 @each
+def test_a_feature_that_validation_never_measured_is_forecast_without_a_band(method):
+    made = linked()
+    given = task(made)
+    made.values[given.training_steps : given.known_steps, :, 1] = np.nan
+    answer = ask(learn(method, given), given, later_origins(given)[20:])
+    assert np.isfinite(answer.mean).all()
+    assert np.isfinite(answer.quantiles[:, :, 0]).all()
+    assert np.isnan(answer.quantiles[:, :, 1]).all()
+
+
+@each
 def test_a_series_that_was_never_measured_harms_no_other(method):
     made = linked()
     made.values[:, 1] = np.nan

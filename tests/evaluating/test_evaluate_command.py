@@ -212,6 +212,33 @@ def test_a_recording_that_is_too_short_is_named_before_anything_is_run(tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("steps", "arguments", "told"),
+    [
+        (121, [], "mesh: the test part has 19 origins, and no step ahead has a score with fewer than 20; take"),
+        (400, ["--split", "0.94"], "mesh: the test part has 17 origins"),
+        (400, ["--origins", "19"], "--origins: mesh would be tested at 19 origins"),
+        (400, ["--window", "236"], "--window: 236 steps are more than the 235 of the training part of mesh"),
+    ],
+)
+def test_what_can_have_no_score_is_refused_before_anything_is_run(tmp_path, capsys, steps, arguments, told):
+    fake = Fake("fake")
+    assert evaluate(tmp_path, *arguments, data=[write(tmp_path, **content(steps))], fake=fake) == 2
+
+    assert told in capsys.readouterr().err
+    assert not fake.seeds
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("steps", "arguments"), [(122, []), (400, ["--origins", "20"]), (400, ["--window", "235"])])
+def test_the_least_that_can_have_a_score_is_run(tmp_path, steps, arguments):
+    data = content(steps)["data"]
+    held = content(steps, data=np.where(np.isnan(data), np.float32(20), data))
+    assert evaluate(tmp_path, *arguments, data=[write(tmp_path, **held)], fake=Fake("fake")) == 0
+
+    assert results(tmp_path)["mean_rank"]["mae"]["fake"] is not None
+
+
 def test_a_folder_for_results_that_cannot_be_made_is_named(tmp_path, capsys):
     (tmp_path / "out").write_text("")
     assert evaluate(tmp_path) == 2

@@ -9,6 +9,7 @@ import pytest
 
 from builders.evaluating import Fake, content, registry, write
 from tidecast_predictor.baselines import Answer
+from tidecast_predictor.baselines.history_mean import HistoryMean
 from tidecast_predictor.cli import _parser
 from tidecast_predictor.evaluation import command
 from tidecast_predictor.evaluation.digits import number
@@ -25,6 +26,16 @@ def figures(monkeypatch):
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", keep)
     return drawn
+
+
+class Bandless(Fake):
+    """Has no band around what it says of the first feature."""
+
+    def forecast(self, series, origins, *, window, horizon):
+        """The last known value, with a band for the others."""
+        said = super().forecast(series, origins, window=window, horizon=horizon)
+        said.quantiles[:, :, 0] = np.nan
+        return said
 
 
 class Level(Fake):
@@ -74,6 +85,59 @@ def test_a_recording_without_any_score_is_told_of_and_has_no_numbers(tmp_path, c
     assert "No series has a score" in tables
     assert " nan " not in tables
     assert results["mean_rank"]["mae"]["fake"] is None
+
+
+def test_a_recording_with_scores_over_several_steps_alone_is_told_of(tmp_path, caplog):
+    data = content()["data"]
+    data[340:] = np.nan  # fewer than 20 truths at each step ahead, more over all of them
+    tables, results = written(tmp_path, data=data)
+
+    assert {cell["steps"] for cell in results["datasets"][0]["scores"]} == {"1..2", "1..4"}
+    assert "no series has a score" in caplog.text
+    assert "No series has a score" in tables
+
+
+def of_method(results, name, feature):
+    cells = (cell for cell in results["datasets"][0]["scores"] if cell["target"] == feature)
+    return [cell["methods"][name] for cell in cells]
+
+
+def test_a_forecast_without_a_band_has_no_coverage_and_no_quantile_loss_and_keeps_its_errors(tmp_path):
+    _, results = written(tmp_path, [Bandless("bandless", 0.5, spread=4)])
+    without, whole = (of_method(results, name, "rps") for name in ("bandless", "fake"))
+    method = results["datasets"][0]["methods"]["bandless"]
+
+    for score in ("coverage", "wql", "relative_crps"):
+        assert all(cell[score][0] is None for cell in without)
+        assert all(cell[score][0] is not None for cell in whole)
+    for score in ("mae", "rmse", "relative_mae"):
+        assert [cell[score] for cell in without] == [cell[score] for cell in whole]
+    assert of_method(results, "bandless", "p95_ms") == of_method(results, "fake", "p95_ms")
+    assert of_method(results, "bandless", "p95_ms:log1p") == of_method(results, "fake", "p95_ms:log1p")
+    assert method["filled"] == [0]
+
+
+def test_a_quantile_loss_over_fewer_features_is_not_shown_beside_that_over_all(tmp_path):
+    tables, results = written(tmp_path, [Bandless("bandless", 0.5, spread=4)])
+    means = {name: found["mean_over_features_and_offsets"] for name, found in results["datasets"][0]["methods"].items()}
+
+    assert means["bandless"]["relative_crps"] == [None, None, None]
+    assert means["bandless"]["relative_mae"] == means["fake"]["relative_mae"]
+    assert means["fake"]["relative_crps"][0] is not None
+    assert "| bandless | rps | – | – | – |" in tables
+    assert "| bandless | p95_ms | – |" not in tables
+
+
+def test_a_method_whose_every_forecast_lacks_a_band_is_in_no_table_of_coverage(tmp_path):
+    data = content()["data"]
+    data[230:330] = np.nan  # all that a method could take its band from
+    tables, results = written(tmp_path, [HistoryMean()], data=data)
+
+    assert "| history-mean | rps |" not in tables
+    assert "| fake | rps |" in tables
+    assert all(cell["coverage"][0] is None for cell in of_method(results, "history-mean", "rps"))
+    assert all(cell["relative_crps"][0] is None for cell in of_method(results, "history-mean", "rps"))
+    assert all(cell["mae"][0] is not None for cell in of_method(results, "history-mean", "rps"))
 
 
 def test_numbers_without_end_in_a_files_own_words_are_no_harm_to_json(tmp_path):

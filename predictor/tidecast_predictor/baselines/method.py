@@ -81,8 +81,8 @@ class Answer:
 
     Attributes:
         mean: What is best under squared error, float32 of shape (S, N, F, H); NaN where a method cannot say.
-        quantiles: `QUANTILES`, of shape (S, N, F, H, Q), not falling along Q; None if the method has none, and then
-            `mean` stands for the median too.
+        quantiles: `QUANTILES`, of shape (S, N, F, H, Q), not falling along Q; NaN of a feature whose band is not known. None
+            if the method has none at all, and then `mean` stands for the median too.
     """
 
     mean: NDArray[np.float32]

@@ -19,7 +19,7 @@ class Residuals:
     What came true less what was said, as deviations.
 
     Attributes:
-        quantiles: float32 of shape (F, H, Q), not falling along Q; None if there was nothing to take them from.
+        quantiles: float32 of shape (F, H, Q), not falling along Q; NaN where nothing came true, None if nothing was said.
     """
 
     quantiles: NDArray[np.float32] | None
@@ -33,6 +33,8 @@ class Residuals:
             errors: What came true less what was said, in deviations, (R, F, H); NaN where either is missing.
             centred: Whether what was said is the median already; otherwise the median of the errors is added to it.
         """
+        if not len(errors):
+            return cls(None)
         features, horizon = errors.shape[1:]
         quantiles = np.full((features, horizon, len(QUANTILES)), np.nan)
         for feature in range(features):
@@ -41,15 +43,14 @@ class Residuals:
                 known = known[np.isfinite(known)]
                 if known.size:
                     quantiles[feature, step] = np.quantile(known.astype(np.float64), QUANTILES)
-        if not np.isfinite(quantiles).any():
-            return cls(None)
         if centred:
             middle = QUANTILES.index(0.5)
             quantiles[..., middle] = 0.0
             quantiles[..., :middle] = np.minimum(quantiles[..., :middle], 0.0)
             quantiles[..., middle + 1 :] = np.maximum(quantiles[..., middle + 1 :], 0.0)
-        # A feature that was missing all through validation has no band: its forecast stands for every quantile.
-        return cls(np.nan_to_num(quantiles).astype(np.float32))
+        # A feature that was missing all through validation has no band: one without width would claim certainty.
+        quantiles[np.isnan(quantiles).any(axis=-1)] = np.nan
+        return cls(quantiles.astype(np.float32))
 
     def around(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """
@@ -60,7 +61,7 @@ class Residuals:
             deviation: Of each series in units, (N, F).
 
         Returns:
-            float32 of shape (S, N, F, H, Q).
+            float32 of shape (S, N, F, H, Q); NaN where there is no band.
         """
         if self.quantiles is None:
             return None

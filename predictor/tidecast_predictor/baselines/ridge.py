@@ -31,6 +31,7 @@ validation part of a few calm hours prefers a heavy penalty, which a rush hour t
 """
 
 _NUMBERS = 4_000_000  # regressors worked on at a time
+_SQUARES = 16_000_000  # numbers in the normal equations that are solved at a time
 _PRODUCTS = 2e11  # multiplications that the sums of one feature may take
 _MOST_ROWS = 500_000
 _VALIDATION_ROWS = 100_000
@@ -147,9 +148,8 @@ class _Lesson:
 
 def _learn(lessons: Sequence[_Lesson], feature: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """The weights (D, H) of a feature, and the errors (R, H) they make on validation."""
-    equations = _sums(lessons, feature)
-    clock = lessons[0].regressors.clock_columns
-    candidates = [weights for columns in (clock, slice(0)) for weights in _solve(*equations, without=columns)]
+    groups = [_candidates(lessons, feature, steps) for steps in _steps(lessons[0])]
+    candidates = [np.concatenate(of_steps, axis=1) for of_steps in zip(*groups, strict=True)]
     squares = np.zeros(len(candidates))
     for inputs, came in _validation(lessons, feature):
         for index, weights in enumerate(candidates):
@@ -159,6 +159,21 @@ def _learn(lessons: Sequence[_Lesson], feature: int) -> tuple[NDArray[np.float64
     return best, np.concatenate(errors) if errors else np.zeros((0, best.shape[1]), np.float32)
 
 
+def _candidates(lessons: Sequence[_Lesson], feature: int, steps: slice) -> list[NDArray[np.float64]]:
+    """The weights (D, H') of *steps*: for each penalty without the clock, then, if there is one, for each with it."""
+    equations = _sums(lessons, feature, steps)
+    clock, nothing = lessons[0].regressors.clock_columns, slice(0)
+    left_out = (clock, nothing) if clock.stop > clock.start else (nothing,)
+    return [weights for columns in left_out for weights in _solve(*equations, without=columns)]
+
+
+def _steps(lesson: _Lesson) -> Iterator[slice]:
+    """Groups along H whose normal equations bound the memory; usually one, as only a long window makes them large."""
+    size = max(1, _SQUARES // lesson.regressors.count**2)
+    for begin in range(0, lesson.task.horizon, size):
+        yield slice(begin, min(begin + size, lesson.task.horizon))
+
+
 def _validation(lessons: Sequence[_Lesson], feature: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """The rows to validate on; made anew each time, as keeping them takes more memory than all else."""
     for lesson in lessons:
@@ -166,24 +181,25 @@ def _validation(lessons: Sequence[_Lesson], feature: int) -> Iterator[tuple[NDAr
             yield from lesson.rows(lesson.task.validation, feature, _VALIDATION_ROWS // len(lessons))
 
 
-def _sums(lessons: Sequence[_Lesson], feature: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _sums(lessons: Sequence[_Lesson], feature: int, steps: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
-    The normal equations of each step ahead, over the rows whose target was measured: (H, D, D) and (H, D), as means.
+    The normal equations of some steps ahead, over the rows whose target was measured: (H', D, D) and (H', D), as means.
     """
-    count, horizon = lessons[0].regressors.count, lessons[0].task.horizon
-    most = int(min(_MOST_ROWS, _PRODUCTS / (count**2 * horizon))) // len(lessons)
-    squares = np.zeros((horizon, count, count))
-    products = np.zeros((horizon, count))
-    rows = np.zeros(horizon)
+    count, ahead = lessons[0].regressors.count, steps.stop - steps.start
+    most = int(min(_MOST_ROWS, _PRODUCTS / (count**2 * lessons[0].task.horizon))) // len(lessons)
+    squares = np.zeros((ahead, count, count))
+    products = np.zeros((ahead, count))
+    rows = np.zeros(ahead)
     for lesson in lessons:
-        for inputs, came in lesson.rows(lesson.task.training, feature, most):
+        for inputs, came_of_all in lesson.rows(lesson.task.training, feature, most):
+            came = came_of_all[:, steps]
             known = np.isfinite(came)
             products += np.nan_to_num(came).T @ inputs
             rows += known.sum(axis=0)
             complete = known.all(axis=1)
             squares += inputs[complete].T @ inputs[complete]
             partial, masks = inputs[~complete], known[~complete]
-            for step in range(horizon):
+            for step in range(ahead):
                 some = partial[masks[:, step]]
                 squares[step] += some.T @ some
     rows = np.maximum(rows, 1)

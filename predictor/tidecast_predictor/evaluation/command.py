@@ -17,7 +17,7 @@ from tidecast_predictor.evaluation.methods import METHODS, Effort, Entry, Unknow
 from tidecast_predictor.evaluation.runner import Plan, Tell, run
 from tidecast_predictor.evaluation.runs import Shelf
 from tidecast_predictor.evaluation.splits import RecordingTooShort, Splitting, split
-from tidecast_predictor.evaluation.summaries import Outcome, reaches_of
+from tidecast_predictor.evaluation.summaries import MINIMUM_MOMENTS, Outcome, reaches_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _evaluated(flags: argparse.Namespace, methods: Mapping[str, Entry]) -> int:
     plan = _plan(flags, methods)
     datasets = read_all(flags.data)
     for dataset in datasets:
-        _refuse_short(dataset, plan)
+        _refuse_unfit(dataset, plan)
     shelf = _shelf(flags.out)
     outcomes = list(_outcomes(datasets, plan, shelf, bar))
     if shelf.others:
@@ -100,17 +100,35 @@ def _evaluated(flags: argparse.Namespace, methods: Mapping[str, Entry]) -> int:
     return 1 if failed else 0
 
 
-def _refuse_short(dataset: Dataset, plan: Plan) -> None:
+def _refuse_unfit(dataset: Dataset, plan: Plan) -> None:
     """
     Before anything is run: hours of work on other recordings must not end in this.
 
     Raises:
-        RecordingTooShort: If the recording cannot be parted; the text names it.
+        RecordingTooShort: If the recording cannot be parted, or no series in it can have a score; the text names it.
+        FlagsUnusable: If the window is longer than what is learnt from, or too few origins are asked for.
     """
     try:
-        split(dataset.series, plan.splitting)
+        parted = split(dataset.series, plan.splitting)
     except RecordingTooShort as error:
         raise RecordingTooShort(f"{dataset.name}: {error}") from error
+    window, learnt_from = plan.splitting.window, parted.task.training_steps
+    if window > learnt_from:
+        raise FlagsUnusable(
+            f"--window: {window} steps are more than the {learnt_from} of the training part of {dataset.name}; "
+            "take a smaller one or record longer"
+        )
+    # An origin is at most one moment of a step ahead.
+    if parted.test_candidates < MINIMUM_MOMENTS:
+        raise RecordingTooShort(
+            f"{dataset.name}: the test part has {parted.test_candidates} origins, and no step ahead has a score with "
+            f"fewer than {MINIMUM_MOMENTS}; take a smaller --horizon, record longer, or take another --split"
+        )
+    if len(parted.test) < MINIMUM_MOMENTS:
+        raise FlagsUnusable(
+            f"--origins: {dataset.name} would be tested at {len(parted.test)} origins, and no step ahead has a score "
+            f"with fewer than {MINIMUM_MOMENTS}; ask for more of its {parted.test_candidates}"
+        )
 
 
 def _shelf(out: Path) -> Shelf:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tidecast_predictor.evaluation.scoring import Numbers
 from tidecast_predictor.evaluation.summaries import MEASURES, Comparison, Outcome
 
+_OF_BANDS = "relative_crps"
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -52,10 +54,21 @@ class Compared:
         return len(self.outcome.dataset.series.features), alone
 
     def mean(self, method: str, score: str, reach: int | None = None) -> Spread:
-        """Over cells, or over features at one reach; seed by seed."""
+        """
+        Over cells, or over features at one reach; seed by seed.
+
+        None for the CRPS of a method that has an error in one of them and no band: fewer cells are another mean.
+        """
         features, alone = self.cells
-        values = self.comparison.values[method][score][:, :features]
-        values = values[..., :alone] if reach is None else values[..., reach : reach + 1]
+        places = slice(alone) if reach is None else slice(reach, reach + 1)
+
+        def of_seeds(name: str) -> Numbers:
+            return self.comparison.values[method][name][:, :features, places]
+
+        values = of_seeds(score)
+        if score == _OF_BANDS:
+            lacking = np.isfinite(of_seeds("relative_mae")) & np.isnan(values)
+            values = np.where(lacking.any(axis=(1, 2), keepdims=True), np.nan, values)
         return Spread.of([_mean(seed) for seed in values])
 
 

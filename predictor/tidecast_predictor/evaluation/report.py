@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tidecast_predictor.evaluation.pictures import draw
-from tidecast_predictor.evaluation.ranking import Compared, Spread, mean_ranks
+from tidecast_predictor.evaluation.ranking import Compared, Spread, cells_of, mean_ranks
 from tidecast_predictor.evaluation.scoring import targets
 from tidecast_predictor.evaluation.summaries import Outcome
 from tidecast_predictor.evaluation.tables import UNSCORED, document
@@ -35,7 +35,7 @@ def write(outcomes: Sequence[Outcome], methods: Sequence[str], settings: Mapping
     """
     recordings = [Compared(outcome, outcome.compared()) for outcome in outcomes]
     for each in recordings:
-        if not each.comparison.series.any():
+        if not cells_of([each]):
             logger.warning("%s: no series has a score: %s; record longer, or raise --origins", each.name, UNSCORED)
     results = _sound(
         {

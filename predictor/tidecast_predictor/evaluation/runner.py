@@ -216,6 +216,7 @@ class _Bench:
     def _errors(self, name: str, fitted: Fitted, part: tuple[Series, NDArray[np.int64]], moments: Moments) -> Errors:
         series, origins = part
         errors = Errors.nothing(series, self.split.task.horizon)
+        bandless = np.zeros((len(series.features), self.split.task.horizon), dtype=bool)
         last = self._fitted(LAST_VALUE, self.plan.simple[LAST_VALUE], 0)
         for at in chunks(origins, series, self.split.task.horizon):
             answer = self._answer(fitted, series, origins[at])
@@ -223,7 +224,11 @@ class _Bench:
                 self._refuse_foresight(name, fitted, series, origins[at], answer)
             fallback = self._answer(last, series, origins[at]).mean
             truth = truth_at(series, origins[at], self.split.task.horizon)
-            errors.add(answer, truth, moments.at(at), fallback, series.features)
+            unknown = _without_band(answer)
+            bandless |= unknown
+            errors.add(_banded(answer, unknown), truth, moments.at(at), fallback, series.features)
+        for sums in (errors.quantile, errors.covered):
+            sums[:, repeated(bandless[None, None], series.features)[0, 0]] = np.nan
         return errors
 
     def _answer(self, fitted: Fitted, series: Series, origins: NDArray[np.int64]) -> Answer:
@@ -260,3 +265,19 @@ class _Bench:
             ):
                 step = int(some[-1])
                 raise LooksAhead(f"{name} forecasts otherwise when what comes after step {step} is taken away")
+
+
+def _without_band(answer: Answer) -> NDArray[np.bool_]:
+    """Which features and steps have forecasts and not one band around them, (F, H)."""
+    said = np.isfinite(answer.mean)
+    if answer.quantiles is None:  # a method that has none by nature: scoring knows
+        return np.zeros(said.shape[2:], dtype=bool)
+    banded = said & np.isfinite(answer.quantiles).any(axis=-1)
+    return np.asarray(said.any(axis=(0, 1)) & ~banded.any(axis=(0, 1)))
+
+
+def _banded(answer: Answer, lacking: NDArray[np.bool_]) -> Answer:
+    """With the mean for every quantile where there is no band, as a forecast with a NaN would count as none at all."""
+    if answer.quantiles is None or not lacking.any():
+        return answer
+    return Answer(answer.mean, np.where(lacking[..., None], answer.mean[..., None], answer.quantiles))

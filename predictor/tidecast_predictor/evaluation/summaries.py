@@ -64,7 +64,7 @@ class PartScores:
         mae: Of the median.
         rmse: Of the mean.
         r2: Of the mean, against the series' own mean over the same moments.
-        crps: Approximated from the quantiles; for a method without them its MAE.
+        crps: Approximated from the quantiles; for a method without them its MAE; NaN where it has them elsewhere only.
         wql: Weighted quantile loss: the same over the mean absolute truth.
         coverage: Share of truths from p10 to p90, over all series that have a score, (K, R); NaN without quantiles.
         pooled_mae: Over all moments of those series, in units, (K, R).

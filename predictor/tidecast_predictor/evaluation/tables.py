@@ -23,8 +23,8 @@ each feature and offset; 0 is as good, more is better. Brackets hold the lowest 
 
 _USED_UP = 0.95  # of the time for a training: so it ends where time has cut it short
 
-UNSCORED = f"none has {MINIMUM_MOMENTS} moments that count and whose truth changes"
-"""Why a recording has no numbers at all."""
+UNSCORED = f"none has {MINIMUM_MOMENTS} moments at one step ahead that count and whose truth changes"
+"""Why a recording has no ranks: scores over several steps are shown, but nothing is compared by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _facts(each: Compared, seconds: object) -> str:
         told = ", ".join(f"{name} {count} of {len(found[name])}" for name, count in cut.items() if count)
         if told:
             lines.append(f"- Trainings that used up their {seconds:g} s, and might end elsewhere with more: {told}.")
-    if not each.comparison.series.any():
+    if not cells_of([each]):
         lines.append(f"- No series has a score: {UNSCORED}.")
     lines += [f"- {name}: {why}" for name, why in outcome.failures.items()]
     return "\n".join(lines) + "\n"
