@@ -19,7 +19,7 @@ class TrainingSettings:
     How a training in the background goes about it.
 
     Attributes:
-        minimum_history_seconds: With less history no training starts.
+        minimum_history_seconds: With requests measured for less time no training starts.
         window_steps: How many steps a forecast looks back.
         horizon_steps: How many steps a forecast looks ahead.
         seconds: Wall time a training may take, from start to checkpoint.

@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tidecast_contract.features import FORECAST_FEATURES
 from tidecast_contract.snapshot import Snapshot
 from tidecast_predictor.calibrating import calibrate
 from tidecast_predictor.checkpoint import Checkpoint, version_of
 from tidecast_predictor.config import DAY_SECONDS, WEEK_SECONDS, Architecture, TrainingSettings
+from tidecast_predictor.day import measured_in
 from tidecast_predictor.learning import Learner, Progress, Watch, solve_line
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.recording import Recording
@@ -29,7 +31,7 @@ _CYCLES_TO_TELL = 1.5  # a clock that was seen for fewer rounds tells the date, 
 
 _UPDATES, _UPDATES_POWER = 80, 0.3
 """
-Of services times steps: 790 optimiser steps for two hours of twenty services, 12,000 for two weeks of a thousand. Measured by
+Of services times steps: 650 optimiser steps for two hours of twenty services, 12,000 for two weeks of a thousand. Measured by
 `benchmarks/forecasting/training_length.py`: a third of it costs 1 to 4 percent of the error, three times of it wins 1 at most.
 """
 
@@ -74,7 +76,8 @@ def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it m
         horizon_steps=settings.horizon_steps,
         periods=periods_told_by(seconds),
     )
-    reference = recording.reference(split.training_steps, settings.horizon_steps)
+    spreads, moments = _spreads_and_moments(recording, split.training_steps)
+    reference = recording.reference(split.training_steps, settings.horizon_steps, moments=moments)
     scored = sample(snapshot, _SCORED_SERVICES, patch=_PATCH, seed=settings.seed)
     validation = Validation(
         among(snapshot, scored),
@@ -83,14 +86,13 @@ def fit(  # noqa: PLR0913 - what is learnt from, what is to be beaten, what it m
         split=split,
         architecture=architecture,
     )
-    training = recording.in_units(split.training_steps, len(FORECAST_FEATURES))
-    spreads = np.concatenate([spread(values) for values in training])
-    lesson = Lesson(recording, reference, split.training_steps, SCALES, spreads)
+    lesson = Lesson(recording, reference, split.training_steps, SCALES, spreads, moments)
     sampler = Sampler([lesson], architecture, rows=settings.rows, seed=settings.seed, services=settings.services)
     model = GcnGru(architecture)
     solve_line(model, sampler)
     learner = Learner(model, sampler, lambda model: validation.score(model).error, watch)
-    length = settings.updates or updates_worth(recording.services, split.training_steps)
+    steps = split.training_steps if moments is None else len(moments)
+    length = settings.updates or updates_worth(recording.services, steps)
     updates = learner.run(length, progress, deadline=deadline)
     model = learner.best.eval()
     calibrate(model, [validation.held_out()])
@@ -120,6 +122,16 @@ def _learnt_until(checkpoint: Checkpoint) -> int:
     steps = (checkpoint.end_time - checkpoint.start_time) // architecture.step_seconds + 1
     known = Split.of(steps, architecture.horizon_steps).training_steps
     return checkpoint.start_time + known * architecture.step_seconds
+
+
+def _spreads_and_moments(recording: Recording, steps: int) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Of the first *steps* the spread of each series, and when requests were measured; None where that is most of them."""
+    spreads, measured = [], np.zeros(steps, np.bool_)
+    for values in recording.in_units(steps, len(FORECAST_FEATURES)):
+        spreads.append(spread(values))
+        measured |= measured_in(values)
+    moments = np.flatnonzero(measured)
+    return np.concatenate(spreads), moments if 0 < 2 * len(moments) < steps else None
 
 
 def updates_worth(services: int, steps: int) -> int:

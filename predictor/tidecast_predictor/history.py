@@ -121,8 +121,8 @@ class History:
             days = [day for _, day in sorted(self._days.items()) if day.last_time >= end_time - seen_seconds]
             services = _services_of(days)
             calls, rates = merged([day.graph_of(services) for day in reversed(days)])
-        values = self.values_at(services, np.array([end_time]))
-        return Snapshot(end_time, self._step_seconds, services, values, calls, rates)
+            values = self.values_at(services, np.array([end_time]))
+            return Snapshot(end_time, self._step_seconds, services, values, calls, rates)
 
     def values_at(self, services: Sequence[ServiceId], times: NDArray[np.int64]) -> NDArray[np.float32]:
         """Measurements of *services* at *times*, float32 of shape (len(times), N, F); NaN where none is held."""

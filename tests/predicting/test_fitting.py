@@ -15,7 +15,7 @@ from tidecast_contract.forecast import ModelKind
 from tidecast_predictor import fitting
 from tidecast_predictor.fitting import fit
 from tidecast_predictor.predicting import predict
-from tidecast_predictor.windows import RecordingTooShort, past_at
+from tidecast_predictor.windows import RecordingTooShort, Split, past_at
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +136,14 @@ def test_a_training_is_the_longer_the_more_there_is_to_learn_from(monkeypatch):
     monkeypatch.setattr(fitting, "_UPDATES", 1)
     small, longer, wider = (train(of, updates=None) for of in (seasonal(5), seasonal(40), seasonal(5, count=24)))
     assert 0 < small.updates < longer.updates == wider.updates
+
+
+def test_what_was_measured_for_a_part_of_the_time_is_learnt_from_for_as_long_as_that_is_worth():
+    values = seasonal(40).values.copy()
+    values[100:1500] = np.nan
+    paused = train(replace(seasonal(40), values=values), updates=None)
+    assert paused.updates == fitting.updates_worth(3, 100 + Split.of(1920, 4).training_steps - 1500)
+    assert paused.scores.error < 0.9 * paused.scores.naive_error
 
 
 def test_a_training_ends_with_its_time():

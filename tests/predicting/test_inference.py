@@ -14,6 +14,7 @@ from tidecast_contract.forecast import ModelKind
 from tidecast_predictor import checkpoint as checkpoints
 from tidecast_predictor.history import History
 from tidecast_predictor.inference import Forecaster
+from tidecast_predictor.naive import answering
 
 WEEKS = 21 * 86_400
 
@@ -67,7 +68,7 @@ def test_what_is_measured_for_minutes_only_has_a_band_once_some_errors_are_known
 
 
 def test_a_band_is_looked_for_again_soon_while_something_has_none():
-    snapshot = per_minute(random_walk(1440), since=1440 - 30)
+    snapshot = per_minute(random_walk(1440), since=1440 - 24)
     history = History(None, limit_seconds=WEEKS)
     history.append(part(snapshot, 0, 1425))
     made = Forecaster(history, None, device="cpu")
@@ -77,6 +78,30 @@ def test_a_band_is_looked_for_again_soon_while_something_has_none():
 
     assert np.isnan(before[:, [0, 2]]).all()
     assert np.isfinite(after).all()
+
+
+def test_for_what_is_measured_now_and_then_only_no_band_is_looked_for_again_and_again(monkeypatch):
+    looks = []
+    look = answering._experience
+    monkeypatch.setattr(answering, "_experience", lambda *asked: looks.append(asked) or look(*asked))
+    snapshot = per_minute(random_walk(1440), since=1440)
+    values = snapshot.values.copy()
+    values[[1000, 1419, 1439], 1:, 0] = 7
+    seldom = replace(snapshot, values=values)
+    made = forecaster(seldom)
+    for end in (1420, 1440):
+        made.forecast(window(part(seldom, 0, end)), 4)
+
+    assert len(looks) == 1
+
+
+def test_a_service_that_is_a_day_old_keeps_its_band():
+    values = seasonal(4).values.copy()
+    values[:-50, 2] = np.nan  # a day and an hour
+    snapshot = replace(seasonal(4), values=values)
+    forecast = forecaster(snapshot).forecast(window(snapshot), 4)
+    assert forecast.kinds[:2] == (ModelKind.SEASONAL_NAIVE,) * 2
+    assert np.isfinite(forecast.values[:, 0]).all()
 
 
 def test_the_band_of_what_is_old_is_that_of_a_day_and_not_of_its_last_minutes():

@@ -101,7 +101,8 @@ class Naive:
         kinds = np.where(measured, ModelKind.LAST_VALUE, ModelKind.NONE)
         best, reason = _choose(experience.ratio, held_seconds)
         if best is ModelKind.SEASONAL_NAIVE:
-            known = np.isfinite(seasonal) & np.isfinite(last)
+            # Last value's band is better than none.
+            known = np.isfinite(seasonal) & np.isfinite(last) & np.isfinite(experience.bands[best]).all(axis=-1)
             banded = _banded(seasonal, experience.bands[best])
             values = np.where(known[..., None], banded, values)
             kinds = np.where(known.mean(axis=(1, 2)) > 0.5 * np.isfinite(last).mean(axis=(1, 2)), best, kinds)
@@ -139,7 +140,9 @@ def _experience(past: Past, horizon_steps: int, held_seconds: int) -> _Experienc
     shape = (0, len(snapshot.services), len(FORECAST_FEATURES), len(anchors))
     stacked = {kind: np.stack(parts) if parts else np.zeros(shape, np.float32) for kind, parts in errors.items()}
     bands = {kind: _spread(_of_the_day(error, of_day), horizon_steps) for kind, error in stacked.items()}
-    measured = np.isfinite(snapshot.values[-1, :, : len(FORECAST_FEATURES)])
+    # What is measured now and then only, as the latency of what is seldom called, may never have one.
+    times_measured = np.isfinite(snapshot.values[..., : len(FORECAST_FEATURES)]).sum(axis=0)
+    measured = times_measured >= min(_FEWEST, snapshot.steps)
     return _Experience(
         services=snapshot.services,
         step_seconds=snapshot.step_seconds,
@@ -161,7 +164,7 @@ def _origins(snapshot: Snapshot, horizon_steps: int, held_seconds: int) -> tuple
     held = max(held_seconds, snapshot.end_time - snapshot.start_time)
     steps = min(held // snapshot.step_seconds, DAY_SECONDS // snapshot.step_seconds + horizon_steps)
     of_day = np.linspace(1, max(1, steps), _ORIGINS).astype(np.int64)
-    newest = np.arange(1, horizon_steps + _APART * _FEWEST + 1, _APART)
+    newest = _anchors(horizon_steps)[:, None] + _APART * np.arange(_FEWEST)
     ago = np.union1d(of_day, newest)
     ago = ago[ago <= steps]
     return snapshot.end_time - ago * snapshot.step_seconds, np.isin(ago, of_day)
