@@ -137,9 +137,7 @@ class Retraining:
     def _is_served_by_running(self, status: PredictorStatus, measured: int) -> bool:
         if status.training.state is not TrainingState.RUNNING or self._last is None:
             return False
-        # What came while it ran would not have been there either, had it begun a moment later.
-        meanwhile = FILLING_SECONDS + self._settings.seconds
-        return self._last.settings == self._settings and measured - self._last.seconds <= meanwhile
+        return self._last.settings == self._settings and measured - self._last.seconds <= FILLING_SECONDS
 
     async def _start(self, engine: Engine, measured: int) -> bool:
         settings = self._settings
