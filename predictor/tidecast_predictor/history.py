@@ -101,12 +101,9 @@ class History:
         with self._lock:
             if not self._days:
                 return 0
-            first = self._start_time()
-            skipped = {
-                index: max(0, (first - day.start_time) // self._step_seconds) for index, day in self._days.items()
-            }
-            rows = sum(int(day.measured[skipped[index] :].sum()) for index, day in self._days.items())
-            return rows * self._step_seconds
+            first, step = self._start_time(), self._step_seconds
+            rows = (day.measured[max(0, (first - day.start_time) // step) :].sum() for day in self._days.values())
+            return step * int(sum(rows))
 
     def latest(self, *, seen_seconds: int) -> Snapshot | None:
         """

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidecast_predictor.baselines import Series, Task
+from tidecast_predictor.baselines import Fitted, Method, Series, Task
 
 HALF_HOUR = 1800.0
 MIDNIGHT = 1_767_225_600
@@ -68,6 +68,18 @@ def truth(of: Series, origins: np.ndarray, horizon: int) -> np.ndarray:
 def error(answer: np.ndarray, of: Series, origins: np.ndarray) -> float:
     """The root mean squared error of forecasts (S, N, F, H), over what was measured."""
     return float(np.sqrt(np.nanmean((answer - truth(of, origins, answer.shape[-1])) ** 2)))
+
+
+def learn(method: Method, *tasks: Task) -> Fitted:
+    """What *method* learns from *tasks*."""
+    return method.fit(tasks, seed=0, progress=lambda _: None)
+
+
+def later_error(method: Method, of: Task) -> float:
+    """How far off *method* is at the later origins of what it learnt from."""
+    origins = later_origins(of)
+    mean = learn(method, of).forecast(of.series, origins, window=of.window, horizon=of.horizon).mean
+    return error(mean, of.series, origins)
 
 
 def sines(days: int = 8, services: int = 3, features: int = 1, *, noise: float = 0.1, seed: int = 0) -> Series:

@@ -13,8 +13,8 @@ import torch
 from builders.tasks import (
     autoregressive,
     delayed_pair,
-    error,
-    later_origins,
+    later_error,
+    learn,
     origins_of,
     series,
     sines,
@@ -48,16 +48,6 @@ def hours_pass(monkeypatch):
     """Between any two looks at the clock on the wall."""
     clock = itertools.count(step=3600)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-
-
-def learn(method, *tasks):
-    return method.fit(tasks, seed=0, progress=lambda _: None)
-
-
-def later_error(method, of):
-    origins = later_origins(of)
-    mean = learn(method, of).forecast(of.series, origins, window=of.window, horizon=of.horizon).mean
-    return error(mean, of.series, origins)
 
 
 def said(method, values, origin, *, window=3, horizon=2, **about):

@@ -8,19 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.tasks import autoregressive, delayed_pair, error, later_origins, series, task, with_missing
+from builders.tasks import (
+    autoregressive,
+    delayed_pair,
+    later_error,
+    learn,
+    series,
+    task,
+    with_missing,
+)
 from tidecast_predictor.baselines import CannotForecast, ridge
 from tidecast_predictor.baselines.ridge import Ridge
-
-
-def learn(method, *tasks):
-    return method.fit(tasks, seed=0, progress=lambda _: None)
-
-
-def later_error(method, of):
-    origins = later_origins(of)
-    mean = learn(method, of).forecast(of.series, origins, window=of.window, horizon=of.horizon).mean
-    return error(mean, of.series, origins)
 
 
 def test_ridge_finds_the_coefficient_of_an_autoregression():
