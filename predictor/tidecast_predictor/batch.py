@@ -28,7 +28,7 @@ RECENT_STEPS = 12
 """So many of the newest steps are told of once more, straight: what a straight line sees in them needs no state."""
 
 _ORIGIN_PARTS = 7
-_UNUSUAL_PART, _LATEST_PART = 2, 3
+_UNUSUAL_PART, _LATEST_PART, _STALENESS_PART = 2, 3, 4
 
 
 def channels(architecture: Architecture) -> int:
@@ -51,6 +51,11 @@ def from_usual(origin_NBPO: Tensor, architecture: Architecture, feature: int) ->
     """How far the level of a forecast *feature* lies from what is usual, and from that at this hour, (N, B, P, 2)."""
     at = [_UNUSUAL_PART * architecture.features + feature, _ORIGIN_PARTS * architecture.features + feature]
     return origin_NBPO[..., at]
+
+
+def is_late(origin_NBPO: Tensor, architecture: Architecture, feature: int) -> Tensor:
+    """Where the newest step of a forecast *feature* is missing, bool (N, B, P)."""
+    return origin_NBPO[..., _STALENESS_PART * architecture.features + feature] > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from tidecast_predictor.model import GcnGru
 from tidecast_predictor.scaling import SCALES, Pool
 from tidecast_predictor.scores import Scores
 
-FORMAT = 5
+FORMAT = 6
 KEPT = 3
 
 _WEIGHTS, _FACTS = "model.safetensors", "checkpoint.json"

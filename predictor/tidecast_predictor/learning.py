@@ -5,21 +5,21 @@ Learns from what is drawn, and keeps of the averaged weights those that do best.
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tidecast_predictor.batch import Batch, OriginInputs, assemble
+from tidecast_predictor.batch import Batch, assemble
 from tidecast_predictor.config import Architecture
-from tidecast_predictor.convolution import CallGraph
 from tidecast_predictor.model import GcnGru
 from tidecast_predictor.predicting import rescale
-from tidecast_predictor.sampling import Lesson, Sampler
+from tidecast_predictor.sampling import Draw, Lesson, Sampler
 from tidecast_predictor.scaling import tensor_to_units
 from tidecast_predictor.scores import pinball
+from tidecast_predictor.straight_line import Examples
 
 Progress = Callable[[float], None]
 """Is told how much of the work is done, in [0, 1]."""
@@ -119,13 +119,14 @@ class Learner:
 
 def solve_line(model: GcnGru, sampler: Sampler) -> None:
     """Let *model* have the straight line that fits what was measured best."""
+    architecture = model.architecture
     with torch.no_grad():
-        model.line.solve(_examples(sampler, model.architecture))
+        model.line.solve(_examples(sampler.draw_whole, architecture), _examples(sampler.draw_gappy, architecture))
 
 
-def _examples(sampler: Sampler, architecture: Architecture) -> Iterator[tuple[OriginInputs, CallGraph, Tensor]]:
+def _examples(draws: Callable[[], Draw], architecture: Architecture) -> Examples:
     for _ in range(_LINE_DRAWS):
-        draw = sampler.draw_whole()
+        draw = draws()
         batch = assemble(draw.material, architecture)
         yield batch, batch.graph(), batch.in_changes(draw.truth)
 

@@ -19,6 +19,7 @@ from tidecast_predictor.subgraphs import Neighbourhoods
 _ORIGINS = 8  # of a sample that are learnt from: the recurrence over a window is paid once for all of them
 _DRAWS_HELD = 16  # after so many the memory that was read for them is given back
 _EXTRA_STEPS = 16  # beyond a window, so that origins see windows of every length up to a little more than a full one
+_GAPS = 0.3  # of the steps of a service that has gaps
 _SHIFTED = 0.5
 
 
@@ -94,6 +95,13 @@ class Sampler:
         draw = self.draw_whole()
         return replace(draw, material=self._hide(draw.material))
 
+    def draw_gappy(self) -> Draw:
+        """Windows of one of the lessons, single steps of single services missing."""
+        draw = self.draw_whole()
+        z = draw.material.z_BTNA
+        gaps = self._chance(_GAPS, (*z.shape[:3], 1))
+        return replace(draw, material=replace(draw.material, z_BTNA=z.masked_fill(gaps, torch.nan)))
+
     def draw_whole(self) -> Draw:
         """Windows of one of the lessons as they were measured."""
         index = int(self._integers(len(self._lessons), ()))
@@ -126,7 +134,7 @@ class Sampler:
         z = material.z_BTNA
         samples, steps, services, features = z.shape
         hidden = self._chance(0.3, (samples, 1, services, 1)) & self._chance(0.3, (samples, 1, services, features))
-        gaps = self._chance(0.2, (samples, 1, services, 1)) & self._chance(0.3, (samples, steps, services, 1))
+        gaps = self._chance(0.2, (samples, 1, services, 1)) & self._chance(_GAPS, (samples, steps, services, 1))
         new = self._chance(0.15, (services,))
         young = new & self._chance(0.5, (samples, services))
         born = torch.where(young, self._integers(steps, (samples, services)), torch.tensor(0))

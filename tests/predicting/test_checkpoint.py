@@ -33,7 +33,7 @@ def test_a_checkpoint_comes_back_bit_by_bit(tmp_path):
     ("changes", "complaint"),
     [
         pytest.param({"contractVersion": 99}, "contractVersion 99; this predictor needs", id="contract"),
-        pytest.param({"format": 0}, "format 0; this predictor needs 5", id="format"),
+        pytest.param({"format": 0}, "format 0; this predictor needs 6", id="format"),
         pytest.param({"features": []}, "features", id="features"),
         pytest.param({"quantiles": [0.5]}, "quantiles", id="quantiles"),
         pytest.param({"pool": {"spread": [1.0], "change": [1.0]}}, "pool does not hold 7 features", id="pool"),

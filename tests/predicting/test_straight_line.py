@@ -11,7 +11,7 @@ import torch
 from builders.recordings import HALF_HOUR, averaged, delayed, recording
 from tidecast_contract import features
 from tidecast_contract.features import index_of
-from tidecast_predictor.batch import assemble
+from tidecast_predictor.batch import assemble, is_late
 from tidecast_predictor.calibrating import HeldOut, calibrate, share_of_least_error
 from tidecast_predictor.config import Architecture
 from tidecast_predictor.learning import solve_line
@@ -73,12 +73,26 @@ def with_gaps(snapshot, share):
 
 def error_of_line(moments):
     """Of the requests one step ahead, in that of the latest level, of the line that is solved for."""
+    line, batch = solved(moments), assemble(moments.material(), ARCHITECTURE)
+    changes = batch.in_changes(moments.came())[..., REQUESTS, 0].abs()
+    return float(errors(line, batch, moments).nanmean() / changes.nanmean())
+
+
+def solved(moments):
     model = GcnGru(ARCHITECTURE).eval()
     solve_line(model, moments.sampler())
-    batch = assemble(moments.material(), ARCHITECTURE)
-    came = (moments.came() - batch.centre_NBPF[..., None]) / batch.scale_NF[:, None, None, :, None]
-    error = (model.line(batch, batch.graph()) - came)[..., REQUESTS, 0]
-    return float(error.abs().nanmean() / came[..., REQUESTS, 0].abs().nanmean())
+    return model.line
+
+
+def without_late_weights(line):
+    line.late_weights_FDH.zero_()
+    return line
+
+
+def errors(line, batch, moments):
+    """Of the requests one step ahead, in usual changes, (N, B, P)."""
+    came = batch.in_changes(moments.came())
+    return (line(batch, batch.graph()) - came)[..., REQUESTS, 0].abs()
 
 
 def test_a_line_finds_how_overlapping_rates_follow_each_other():
@@ -95,6 +109,16 @@ def test_a_line_sees_what_comes_along_the_calls():
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_line_is_solved_for_where_measurements_are_missing(share):
     assert error_of_line(Moments(with_gaps(averaged(2000), share))) < 0.9
+
+
+@pytest.mark.parametrize("course", [averaged, delayed])
+def test_how_things_go_on_from_a_missing_step_is_known_though_none_was_missing_before(course):
+    whole, gappy = Moments(course(1200)), Moments(with_gaps(course(1200), 0.3))
+    line, batch = solved(whole), assemble(gappy.material(), ARCHITECTURE)
+    with_it, without = errors(line, batch, gappy), errors(without_late_weights(line), batch, gappy)
+    late = is_late(batch.origin_NBPO, ARCHITECTURE, REQUESTS)
+    assert with_it[late].nanmean() < 0.9 * without[late].nanmean()
+    torch.testing.assert_close(with_it[~late], without[~late], rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_line_of_one_metric_is_not_moved_by_an_outage_of_another():
