@@ -298,3 +298,84 @@ def test_the_network_keeps_its_word_however_many_services_say_that_the_usual_is_
 def test_a_record_of_no_services_can_be_asked_for_some():
     record = TrackRecord.none(0, FEATURES, HORIZON).of(np.array([-1, -1]))
     assert np.array_equal(record.weights_NFHE, TrackRecord.none(2, FEATURES, HORIZON).weights_NFHE)
+
+
+class TestWhatMostlyIsWhatItWas:
+    """Of ten moments nine are what they were, at the tenth it moves; the network comes near all of them."""
+
+    ORIGINS = 400
+
+    def steps(self):
+        rng = np.random.default_rng(6)
+        moves = (rng.random(self.ORIGINS + 1) < 0.1) * rng.normal(size=self.ORIGINS + 1)
+        return np.cumsum(moves) + 10
+
+    def excursions(self):
+        """At 10 two thirds of the time, each time elsewhere else."""
+        rng = np.random.default_rng(9)
+        return np.where(rng.random(self.ORIGINS + 1) < 0.67, 10, rng.normal(15, 1, self.ORIGINS + 1))
+
+    def forecasts(self, course, *, network=None, usual=-1000.0):
+        """A network that errs by a tenth unless it is given, the newest value, one more than it, a usual level far away."""
+        newest, came = (part.astype(np.float32) for part in (course[:-1], course[1:]))
+        near = newest + 0.1 * np.random.default_rng(7).normal(size=self.ORIGINS)
+        network = near if network is None else network
+        values = np.stack([network, newest, newest + 1, np.full_like(newest, usual)], axis=-1)
+        shape = (self.ORIGINS, SERVICES, FEATURES, HORIZON)
+        return (
+            np.broadcast_to(values[:, None, None, None], (*shape, 4)).astype(np.float32),
+            np.broadcast_to(came[:, None, None, None], shape).astype(np.float32),
+        )
+
+    def share_of_newest(self, told, forecasts):
+        return float(np.isclose(told, forecasts[..., 1], rtol=0, atol=1e-3).mean())
+
+    def test_has_exactly_that_for_its_median(self):
+        forecasts, came = self.forecasts(self.steps())
+        assert self.share_of_newest(mixed(forecasts, came)[100:], forecasts[100:]) > 0.95
+
+    def test_has_another_mean(self):
+        forecasts, came = self.forecasts(self.steps())
+        assert self.share_of_newest(mixed(forecasts, came, squared=True)[100:], forecasts[100:]) < 0.05
+
+    def test_is_told_as_before_once_it_moves(self):
+        course = self.steps()
+        course[200:] += np.random.default_rng(8).normal(size=len(course) - 200)
+        forecasts, came = self.forecasts(course)
+        told = mixed(forecasts, came)
+        assert self.share_of_newest(told[100:200], forecasts[100:200]) > 0.95
+        assert self.share_of_newest(told[250:], forecasts[250:]) < 0.05
+
+    def test_is_not_held_away_from_the_usual_level_to_which_it_comes_back_at_once(self):
+        course = self.excursions()
+        forecasts, came = self.forecasts(course, usual=10)
+        told, is_away = mixed(forecasts, came)[100:], course[100:-1] != 10
+        assert self.share_of_newest(told[~is_away], forecasts[100:][~is_away]) > 0.95
+        assert self.share_of_newest(told[is_away], forecasts[100:][is_away]) < 0.05
+
+    def test_is_left_to_a_network_that_knows_better_what_is_usual(self):
+        course = self.excursions()
+        forecasts, came = self.forecasts(course, network=np.full(self.ORIGINS, 10.0))
+        told, is_away = mixed(forecasts, came)[100:], course[100:-1] != 10
+        assert np.abs(told[is_away] - 10).mean() < 0.1
+
+    def test_does_not_hold_down_a_rush_that_the_network_alone_forecasts(self):
+        forecasts, came = self.forecasts(self.steps())
+        forecasts[-1, ..., 0] += 10_000
+        assert mixed(forecasts, came)[-1].min() > forecasts[-1, ..., 1].max() + 9_000
+
+    def test_is_not_known_of_a_newcomer(self):
+        forecasts, came = self.forecasts(self.steps())
+        record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+        for origin in range(100):
+            record.learn(0, forecasts[origin, :, :, 0], came[origin, :, :, 0])
+        told = record.of(np.array([0, -1])).mixed(forecasts[100])
+        assert self.share_of_newest(told[0, :, 0], forecasts[100, 0, :, 0]) == 1
+        assert self.share_of_newest(told[1, :, 0], forecasts[100, 1, :, 0]) == 0
+
+    def test_is_told_of_each_step_ahead_by_itself(self):
+        forecasts, came = self.forecasts(self.steps())
+        record = TrackRecord.none(SERVICES, FEATURES, HORIZON)
+        for origin in range(100):
+            record.learn(0, forecasts[origin, :, :, 0], came[origin, :, :, 0])
+        assert record.stood_2NFH[0, 0, 0].tolist() == [pytest.approx(0.9, abs=0.1), 0, 0]
