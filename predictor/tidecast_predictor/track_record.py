@@ -11,10 +11,6 @@ together can, so they share what they begin from: the weights that would suit th
 which each departs as its own losses say. Those whose choice is settled, such as what stands still, are not heard. And together
 they may not take the network's word: it is what foresees a rush, of which quiet hours say nothing, however much they say.
 
-What mostly is what it was has a median of exactly that, however near all others come: where the newest value was still
-there at more than half of the moments it is told. At its usual level a series may stay so, and come back from elsewhere at
-once: so these are told apart, and away from what is usual the newest value must have been as good as the network, too.
-
 Quiet hours tell nothing of a rush: there the newest value is as good as the network, and when the network then forecasts
 what none of the others knows, they would hold it down. So the others are heard as far as forecasts lay apart when they
 were judged; where the network rises above them by more than that, it is the network that speaks.
@@ -29,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidecast_predictor.maturing import maturing
+from tidecast_predictor.standing import NEWEST, Standing
 
 Numbers = NDArray[np.float32]
 
@@ -50,12 +47,6 @@ _NEAREST = np.float32(1e-30)  # no division by zero where all say the same
 _SMALLEST = 1e-6  # in the largest loss; less is rounding
 _LARGEST = 6.0  # usual errors of the forecast that errs most: one moment must not decide for days
 _FEWEST = 3.0  # moments until it is known what is usual
-_NEWEST, _USUAL = 1, 3  # along E
-_HEEDED = (
-    0.03  # how much the last moment counts of whether the newest value is still there: two dozen are more than half
-)
-_MOSTLY = 0.5  # of the moments
-_SAME = 1e-6  # of the value; less apart is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +60,7 @@ class TrackRecord:
         counts_NFH: How many they are sums of, faded alike.
         weights_NFHE: Of each forecast; they sum up to 1.
         apart_NFH: How far from the network's forecast the farthest other one lay when they were judged, the most of late.
-        stood_2NFH: At which share of the moments the newest value was still there: of those at which it was not the usual
-            level, and of those at which it was.
+        standing: What mostly stays what it is, and has that for its median; None for a mean.
     """
 
     squared: bool
@@ -78,7 +68,7 @@ class TrackRecord:
     counts_NFH: Numbers
     weights_NFHE: Numbers
     apart_NFH: Numbers
-    stood_2NFH: Numbers
+    standing: Standing | None
 
     @classmethod
     def none(
@@ -94,7 +84,8 @@ class TrackRecord:
         shape = (services, features, horizon)
         weights = np.broadcast_to(_shared_out(_ALONE, forecasts), (*shape, forecasts)).copy()
         counts, apart = np.zeros((2, *shape), np.float32)
-        return cls(squared, np.zeros_like(weights), counts, weights, apart, np.zeros((2, *shape), np.float32))
+        standing = None if squared else Standing.none(*shape)
+        return cls(squared, np.zeros_like(weights), counts, weights, apart, standing)
 
     def of(self, rows_N: NDArray[np.int64]) -> "TrackRecord":
         """That of the services at *rows_N*; -1 begins one."""
@@ -106,7 +97,7 @@ class TrackRecord:
             losses_NFHE=np.where(new[:, None, None, None], 0, self.losses_NFHE[rows_N]),
             counts_NFH=np.where(new[:, None, None], 0, self.counts_NFH[rows_N]),
             apart_NFH=np.where(new[:, None, None], 0, self.apart_NFH[rows_N]),
-            stood_2NFH=np.where(new[:, None, None], 0, self.stood_2NFH[:, rows_N]),
+            standing=None if self.standing is None else self.standing.of(rows_N),
             weights_NFHE=np.where(new[:, None, None, None], self._alone, self.weights_NFHE[rows_N]),
         )
 
@@ -115,7 +106,8 @@ class TrackRecord:
         self.losses_NFHE[rows_M] = other.losses_NFHE
         self.counts_NFH[rows_M] = other.counts_NFH
         self.apart_NFH[rows_M] = other.apart_NFH
-        self.stood_2NFH[:, rows_M] = other.stood_2NFH
+        if self.standing is not None and other.standing is not None:
+            self.standing.put(rows_M, other.standing)
         self.weights_NFHE[rows_M] = other.weights_NFHE
 
     def copy(self) -> "TrackRecord":
@@ -125,7 +117,7 @@ class TrackRecord:
             losses_NFHE=self.losses_NFHE.copy(),
             counts_NFH=self.counts_NFH.copy(),
             apart_NFH=self.apart_NFH.copy(),
-            stood_2NFH=self.stood_2NFH.copy(),
+            standing=None if self.standing is None else self.standing.copy(),
             weights_NFHE=self.weights_NFHE.copy(),
         )
 
@@ -146,10 +138,8 @@ class TrackRecord:
         apart_NF[known_NF] = np.maximum(_KEPT * apart_NF, _apart(said_NFE))[known_NF]
         losses_NFE[known_NF] = _KEPT * losses_NFE[known_NF] + loss[known_NF]
         counts_NF[known_NF] = _KEPT * counts_NF[known_NF] + 1
-        is_same_NF, is_usual_NF = _is_same(said_NFE[..., _NEWEST], truth_NF), _is_usual(said_NFE)
-        for stood_NFH, of_these_NF in zip(self.stood_2NFH, (~is_usual_NF, is_usual_NF), strict=True):
-            stood_NF = stood_NFH[:, :, ahead]
-            stood_NF += _HEEDED * (is_same_NF - stood_NF) * (known_NF & of_these_NF)
+        if self.standing is not None:
+            self.standing.learn(ahead, said_NFE, truth_NF)
         floor = _SMALLEST * losses_NFE.max(axis=-1, keepdims=True) + _NEAREST
         relative_NFE = np.log(losses_NFE + floor)
         relative_NFE -= relative_NFE.min(axis=-1, keepdims=True)
@@ -161,11 +151,8 @@ class TrackRecord:
     def mixed(self, said_NFHE: Numbers) -> Numbers:
         """The forecast that is told, (N, F, H)."""
         mixed_NFH: Numbers = np.einsum("nfhe,nfhe->nfh", said_NFHE, self.weights_NFHE)
-        if not self.squared:
-            is_as_good_NFH = self.losses_NFHE[..., _NEWEST] <= self.losses_NFHE[..., 0]
-            stays_2NFH = self.stood_2NFH > _MOSTLY
-            stays_NFH = np.where(_is_usual(said_NFHE), stays_2NFH[1], stays_2NFH[0] & is_as_good_NFH)
-            mixed_NFH = np.where(stays_NFH, said_NFHE[..., _NEWEST], mixed_NFH)
+        if self.standing is not None:
+            mixed_NFH = np.where(self.standing.stays(said_NFHE), said_NFHE[..., NEWEST], mixed_NFH)
         heard_NFH = np.minimum(1, self.apart_NFH / np.maximum(_apart(said_NFHE), _NEAREST)) ** _DEEPENING
         # Only what the network says more: where it falls below all the others, too little would be the worse error.
         mixed_NFH += (1 - heard_NFH) * np.maximum(said_NFHE[..., 0] - mixed_NFH, 0)
@@ -209,17 +196,6 @@ def _largest(losses_NFE: Numbers, counts_NF: Numbers) -> Numbers:
     usual_NF = losses_NFE.max(axis=-1) / np.maximum(counts_NF, _FEWEST)
     largest: Numbers = np.where(counts_NF < _FEWEST, np.float32(np.inf), np.float32(_LARGEST**2) * usual_NF)
     return largest[..., None]
-
-
-def _is_same(said: Numbers, other: Numbers) -> NDArray[np.bool_]:
-    """Where two are one but for rounding; False where either is NaN."""
-    same: NDArray[np.bool_] = np.abs(said - other) <= _SAME * np.abs(said)
-    return same
-
-
-def _is_usual(said: Numbers) -> NDArray[np.bool_]:
-    """Where the newest value is the usual level."""
-    return _is_same(said[..., _NEWEST], said[..., _USUAL])
 
 
 def _apart(said: Numbers) -> Numbers:
