@@ -6,15 +6,14 @@ regression for each feature and step ahead, the same for all services. Gradient 
 long before it finds how two overlapping rates follow each other; this is solved at once, and a network that knows
 everything else is mixed with it by shares that were best on validation.
 
-Where the newest step of a series is missing, another line is added that is solved for at such moments: how things go on
-from a step that is missing differs from how they go on from one that was measured, and what the neighbours have there is
-worth more.
+Where the newest step of a series is missing another line is added, which is solved for at such moments: things go on from
+a missing step in another way than from one that was measured, and what the neighbours have there is worth more.
 
 It is given distances alone, bounded and 0 where nothing is known, and of one feature at a time: an outage of one metric
 says nothing wrong of another, and a service of a size that was never seen is no extrapolation.
 
 Shapes: `N` services, `B` samples, `P` origins in a sample, `F` forecast features, `H` horizon steps, `D` regressors,
-`R` of the moments of all services and samples.
+`R` moments, of all services and samples together.
 """
 
 from collections.abc import Iterable
@@ -90,7 +89,6 @@ class StraightLine(nn.Module):
             whole: Moments as they were measured.
             gappy: Moments of which some steps are missing; what is added there is solved for at those whose newest is.
         """
-        self.late_weights_FDH.zero_()
         sums = _Sums.none(*self.weights_FDH.shape)
         for inputs, graph, came in whole:
             for feature in range(len(self.weights_FDH)):
