@@ -16,7 +16,7 @@ Shapes: `N` services, `B` samples, `P` origins in a sample, `F` forecast feature
 `R` moments, of all services and samples together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -90,19 +90,22 @@ class StraightLine(nn.Module):
             gappy: Moments of which some steps are missing; what is added there is solved for at those whose newest is.
         """
         sums = _Sums.none(*self.weights_FDH.shape)
-        for inputs, graph, came in whole:
-            for feature in range(len(self.weights_FDH)):
-                given_RD = self.regressors(inputs, graph, feature).flatten(0, 2)
-                sums.add(feature, given_RD, came[..., feature, :].flatten(0, 2).clamp(-LIMIT, LIMIT))
+        for feature, given_RD, came_RH, _ in self._moments(whole):
+            sums.add(feature, given_RD, came_RH)
         self.weights_FDH.copy_(sums.solved())
         sums = _Sums.none(*self.weights_FDH.shape)
-        for inputs, graph, came in gappy:
-            for feature, weights_DH in enumerate(self.weights_FDH):
-                late_R = is_late(inputs.origin_NBPO, self._architecture, feature).flatten()
-                given_RD = self.regressors(inputs, graph, feature).flatten(0, 2)[late_R]
-                came_RH = came[..., feature, :].flatten(0, 2)[late_R].clamp(-LIMIT, LIMIT)
-                sums.add(feature, given_RD, came_RH - given_RD @ weights_DH)
+        for feature, given_RD, came_RH, late_R in self._moments(gappy):
+            late_RD = given_RD[late_R]
+            sums.add(feature, late_RD, came_RH[late_R] - late_RD @ self.weights_FDH[feature])
         self.late_weights_FDH.copy_(sums.solved())
+
+    def _moments(self, examples: Examples) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+        """For each feature of each example what is given, (R, D), what came true, (R, H), and where it is late, (R,)."""
+        for inputs, graph, came in examples:
+            for feature in range(len(self.weights_FDH)):
+                given_RD = self.regressors(inputs, graph, feature).flatten(0, 2)
+                came_RH = came[..., feature, :].flatten(0, 2).clamp(-LIMIT, LIMIT)
+                yield feature, given_RD, came_RH, is_late(inputs.origin_NBPO, self._architecture, feature).flatten()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
