@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from builders.evaluating import FEATURES, SERVICES, Fake, content, registry, write
 from tidecast_predictor.baselines import CannotForecast
@@ -129,6 +130,24 @@ def test_a_method_that_looks_ahead_is_found_out(tmp_path):
     (dataset,) = results(tmp_path)["datasets"]
     assert "cheat forecasts otherwise when what comes after step" in dataset["failures"]["cheat"]
     assert "cheat" not in dataset["methods"]
+
+
+def test_methods_learn_and_answer_without_tf32_which_makes_digits_depend_on_the_batch(tmp_path):
+    seen = []
+
+    class Watching(Fake):
+        def fit(self, tasks, *, seed, progress):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().fit(tasks, seed=seed, progress=progress)
+
+        def forecast(self, series, origins, *, window, horizon):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().forecast(series, origins, window=window, horizon=horizon)
+
+    assert evaluate(tmp_path, "--seeds", "1", watching=Watching("watching")) == 0
+    assert len(seen) > 1
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32  # others go on as before
 
 
 def test_what_a_method_leaves_out_counts_as_the_last_value(tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tidecast_predictor.baselines.method import QUANTILES, Answer, CannotForecast, Fitted, Series
@@ -95,6 +96,13 @@ def run(dataset: Dataset, plan: Plan, shelf: Shelf, tell: Tell) -> Outcome:
         RecordingTooShort: If the recording cannot be parted.
         CannotForecast: If a simple method cannot forecast it.
     """
+    # With TF32, which cuDNN has on by default, a GPU's last digits depend on how many origins are asked for at once: that
+    # would look like foresight, and numbers would not be those of a processor.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        return _run(dataset, plan, shelf, tell)
+
+
+def _run(dataset: Dataset, plan: Plan, shelf: Shelf, tell: Tell) -> Outcome:
     bench = _Bench(dataset, split(dataset.series, plan.splitting), plan, shelf, tell)
     grounds = bench.grounds()
     outcome = Outcome(dataset, bench.split, grounds[0], tuple(plan.simple), plan.reaches)
